@@ -1,0 +1,188 @@
+//! The command line: the clap types, nothing else.
+
+use std::path::PathBuf;
+
+use clap::error::Result as ClapResult;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+use crate::answers::question::{NAME, Question};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done, or nothing to do
+    1  the answer is no: findings, drift, a proof that failed
+    2  the command line or the answers are wrong
+    3  a conflict that a person must decide
+    4  something that is needed is missing on this machine
+  130  interrupted";
+
+/// Twelve-factor services: rendered, and added to what is there.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Render a new repository: asks at a terminal, never asks without one
+    New(New),
+    /// Give an existing repository what it lacks of a factor
+    Add(Add),
+    /// List the factors, the stacks and the options
+    List(List),
+    /// Say what a factor asks and what dozen does for it
+    Explain(Explain),
+    /// Print the JSON schema of what --json prints
+    Schema,
+    /// Print a completion script for a shell
+    Completions { shell: Shell },
+    /// Print the manual page, of dozen or of one command
+    Man { command: Option<String> },
+}
+
+#[derive(Debug, Args)]
+pub struct New {
+    #[command(flatten)]
+    pub answers: AnswerFlags,
+
+    /// The folder to make, instead of ./NAME
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub into: Option<PathBuf>,
+
+    /// Answers from a TOML file, such as another repository's dozen.toml
+    #[arg(long = "answers", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+
+    /// One answer, by the key of its question; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// Ask nothing: take the default of what is not answered
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// Make no git repository
+    #[arg(long)]
+    pub no_git: bool,
+
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Add {
+    /// One or more of the twelve; `dozen list` has them
+    #[arg(required = true, value_name = "FACTOR")]
+    pub factors: Vec<String>,
+
+    /// The repository
+    #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub path: PathBuf,
+
+    /// Its stack, where its files do not tell
+    #[arg(long)]
+    pub stack: Option<String>,
+
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// One of the twelve; `dozen list` has them
+    pub factor: String,
+
+    /// For this stack only; default: the one of the repository here, or all
+    #[arg(long)]
+    pub stack: Option<String>,
+}
+
+/// How a plan is shown.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Output {
+    /// Show what would be done and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Show every change as a diff
+    #[arg(long)]
+    pub diff: bool,
+
+    /// Print one JSON object and ask nothing; `dozen schema` describes it
+    #[arg(long, conflicts_with = "diff")]
+    pub json: bool,
+}
+
+/// A flag and an environment variable for each question: made from the questions, not declared here.
+#[derive(Debug, Default)]
+pub struct AnswerFlags {
+    /// Key and value of what was given as an argument.
+    pub flags: Vec<(String, String)>,
+    /// Key and value of what the environment gives.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Args for AnswerFlags {
+    fn augment_args(mut command: Command) -> Command {
+        // A build with broken data has no questions; the command then says so by itself.
+        for question in Question::all().unwrap_or_default() {
+            let mut argument = Arg::new(question.key.clone())
+                .env(question.variable())
+                .hide_env_values(true)
+                .help(help(&question));
+            if question.key == NAME {
+                argument = argument.value_name("NAME");
+            } else {
+                argument =
+                    argument.long(question.key.clone()).value_name(question.values().join("|"));
+            }
+            command = command.arg(argument);
+        }
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn help(question: &Question) -> String {
+    match &question.default {
+        Some(default) => format!("{} [default: {default}]", question.about),
+        None => question.about.clone(),
+    }
+}
+
+impl FromArgMatches for AnswerFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> ClapResult<Self> {
+        let mut given = Self::default();
+        for question in Question::all().unwrap_or_default() {
+            let key = question.key;
+            let Some(value) = matches.get_one::<String>(&key).cloned() else {
+                continue;
+            };
+            match matches.value_source(&key) {
+                Some(ValueSource::EnvVariable) if value.is_empty() => {}
+                Some(ValueSource::EnvVariable) => given.environment.push((key, value)),
+                _ => given.flags.push((key, value)),
+            }
+        }
+        Ok(given)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> ClapResult<()> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! The verbs: each gathers, plans, and shows or applies.
+
+mod add;
+mod completions;
+mod explain;
+mod list;
+mod man;
+mod new;
+
+use crate::cli::{Cli, Output, Verb};
+use crate::error::{ExitCode, Result};
+use crate::plan::Plan;
+use crate::ui::{self, Ui};
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// What the user has to know; its exit code is its own.
+pub fn run(cli: Cli, ui: &Ui) -> Result<ExitCode> {
+    match cli.command {
+        Verb::New(arguments) => new::run(&arguments, ui),
+        Verb::Add(arguments) => add::run(&arguments, ui),
+        Verb::List(arguments) => list::run(&arguments, ui),
+        Verb::Explain(arguments) => explain::run(&arguments, ui),
+        Verb::Schema => {
+            ui.text(ui::SCHEMA)?;
+            Ok(ExitCode::Done)
+        }
+        Verb::Completions { shell } => completions::run(shell, ui),
+        Verb::Man { command } => man::run(command.as_deref(), ui),
+    }
+}
+
+/// Shows a plan as a diff where that is asked for, and as a list where it will not be applied.
+fn show(plan: &Plan, output: Output, ui: &Ui) -> Result<()> {
+    if output.diff {
+        ui.diff(plan)?;
+    } else if output.dry_run {
+        ui.plan(plan)?;
+    }
+    Ok(())
+}

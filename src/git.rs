@@ -1,0 +1,91 @@
+//! The only user of git: finds a repository, makes one, commits.
+
+#![expect(clippy::disallowed_methods, reason = "the home of git")]
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::error::{Error, Result};
+use crate::interrupt;
+
+/// The branch of the first commit; the generated pipelines deploy from it.
+pub const BRANCH: &str = "main";
+
+/// What a caller's git may have set for a repository of its own.
+const LOCAL_VARIABLES: [&str; 6] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+];
+
+/// Runs nothing of the user's and leaves nothing behind: no hook, no signature to be asked for, no daemon.
+const QUIET_CONFIG: [&str; 5] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "commit.gpgSign=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+];
+
+/// Who commits where git knows no user.
+const FALLBACK_IDENTITY: [&str; 2] = ["user.name=dozen", "user.email=dozen@localhost"];
+
+/// Who the first commit is by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    User,
+    /// Git knows no name and address of the user.
+    Fallback,
+}
+
+/// The repository in which `path` lies or would lie, if there is one.
+#[must_use]
+pub fn find_enclosing(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    path.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned)
+}
+
+/// Makes `folder` a repository with one commit of all that is in it.
+///
+/// # Errors
+/// There is no git, or it failed.
+pub fn commit_all(folder: &Path, message: &str) -> Result<Author> {
+    run(folder, &[], &["init", "--quiet", "--initial-branch", BRANCH])?;
+    run(folder, &[], &["add", "--all"])?;
+    let commit = ["commit", "--quiet", "--message", message];
+    if run(folder, &[], &commit).is_ok() {
+        return Ok(Author::User);
+    }
+    run(folder, &FALLBACK_IDENTITY, &commit)?;
+    Ok(Author::Fallback)
+}
+
+fn run(folder: &Path, config: &[&str], arguments: &[&str]) -> Result<()> {
+    interrupt::check()?;
+    let mut command = Command::new("git");
+    for setting in QUIET_CONFIG.iter().chain(config) {
+        command.args(["-c", setting]);
+    }
+    for variable in LOCAL_VARIABLES {
+        command.env_remove(variable);
+    }
+    let output = command.args(arguments).current_dir(folder).stdin(Stdio::null()).output();
+    match output {
+        Ok(Output { status, .. }) if status.success() => Ok(()),
+        Ok(output) => {
+            interrupt::check()?;
+            Err(Error::Git {
+                command: arguments[0].to_owned(),
+                reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::GitMissing),
+        Err(error) => {
+            Err(Error::Git { command: arguments[0].to_owned(), reason: error.to_string() })
+        }
+    }
+}

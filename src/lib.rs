@@ -1,0 +1,24 @@
+//! dozen gives a team a service that follows the twelve factors, and keeps it so.
+//!
+//! # Layout
+//!
+//! Data flows one way: `answers` (or `service::detect`, from a `tree`) make a [`service::Service`]; `templates`
+//! render the layers for it; `plan` decides, purely, what has to change in the tree; `ui` shows that and `apply`
+//! writes it. `commands` has one file a verb, which does just this. See DESIGN in `CONTRIBUTING.md`.
+
+pub mod answers;
+pub mod apply;
+pub mod cli;
+pub mod commands;
+pub mod error;
+pub mod factor;
+mod git;
+mod interrupt;
+pub mod merge;
+pub mod plan;
+mod prompt;
+pub mod service;
+pub mod stack;
+pub mod templates;
+pub mod tree;
+pub mod ui;

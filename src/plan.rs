@@ -1,0 +1,207 @@
+//! Decides, and writes nothing: tree + rendered layers -> the changes that are needed and the conflicts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::factor::Factor;
+use crate::merge::{self, Format};
+use crate::templates::{Kind, Rendered};
+use crate::tree::{Content, Entry, RepoPath, Tree};
+
+/// Files that go by several names: where one of a row stands, it is that file.
+const ALIASES: [&[&str]; 2] = [
+    &["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"],
+    &[".env.example", ".env.sample", ".env.template", ".env.dist"],
+];
+
+/// What is to be done in a repository. What changes nothing is not in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub root: PathBuf,
+    /// Sorted by path.
+    pub changes: Vec<Change>,
+    /// Sorted by path.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// A file that comes, or becomes another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub path: RepoPath,
+    /// The first that asks for it; none for the example service.
+    pub factor: Option<Factor>,
+    /// What must stand there when it is applied: nothing, or just these bytes.
+    pub before: Option<Arc<Content>>,
+    pub after: Content,
+}
+
+/// A file that a person must decide on; with the text that it lacks, where that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    pub path: RepoPath,
+    pub factor: Option<Factor>,
+    pub reason: String,
+    pub snippet: String,
+}
+
+impl Plan {
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.conflicts.is_empty()
+    }
+}
+
+impl Change {
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        if self.before.is_some() { "modify" } else { "create" }
+    }
+}
+
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            path: &'a RepoPath,
+            kind: &'static str,
+            factor: Option<Factor>,
+        }
+        Shown { path: &self.path, kind: self.kind(), factor: self.factor }.serialize(serializer)
+    }
+}
+
+/// What lies at a path while the plan is made.
+struct Draft {
+    factor: Option<Factor>,
+    before: Option<Arc<Content>>,
+    after: Content,
+}
+
+/// Plans to lay `layers` on `tree`, whose root is `root`.
+#[must_use]
+pub fn plan(root: PathBuf, tree: &Tree, layers: Vec<Rendered>) -> Plan {
+    let mut drafts: BTreeMap<RepoPath, Draft> = BTreeMap::new();
+    let mut conflicts: BTreeMap<RepoPath, Conflict> = BTreeMap::new();
+
+    for rendered in layers {
+        let path = find_alias(tree, &rendered.path);
+        if conflicts.contains_key(&path) {
+            continue;
+        }
+        let factor = rendered.factor;
+        let laid = open_draft(&mut drafts, tree, &path, factor)
+            .and_then(|draft| lay(draft, &path, rendered));
+        if let Err(Refusal { reason, snippet }) = laid {
+            drafts.remove(&path);
+            let conflict = Conflict { path: path.clone(), factor, reason, snippet };
+            conflicts.insert(path, conflict);
+        }
+    }
+
+    let changes = drafts
+        .into_iter()
+        .filter(|(_, draft)| draft.before.as_deref() != Some(&draft.after))
+        .map(|(path, draft)| Change {
+            path,
+            factor: draft.factor,
+            before: draft.before,
+            after: draft.after,
+        })
+        .collect();
+    Plan { root, changes, conflicts: conflicts.into_values().collect() }
+}
+
+/// The name under which that file stands already, or the name itself.
+fn find_alias(tree: &Tree, path: &RepoPath) -> RepoPath {
+    let Some(row) = ALIASES.iter().find(|row| row.contains(&path.file_name())) else {
+        return path.clone();
+    };
+    std::iter::once(&path.file_name())
+        .chain(row.iter())
+        .map(|name| path.with_file_name(name))
+        .find(|candidate| tree.get(candidate).is_some())
+        .unwrap_or_else(|| path.clone())
+}
+
+struct Refusal {
+    reason: String,
+    snippet: String,
+}
+
+fn refuse(reason: &str) -> Refusal {
+    Refusal { reason: reason.to_owned(), snippet: String::new() }
+}
+
+fn open_draft<'a>(
+    drafts: &'a mut BTreeMap<RepoPath, Draft>,
+    tree: &Tree,
+    path: &RepoPath,
+    factor: Option<Factor>,
+) -> Result<&'a mut Draft, Refusal> {
+    use std::collections::btree_map::Entry as Slot;
+
+    match drafts.entry(path.clone()) {
+        Slot::Occupied(slot) => Ok(slot.into_mut()),
+        Slot::Vacant(slot) => {
+            for folder in path.folders() {
+                if matches!(tree.get(&folder), Some(Entry::File(_) | Entry::Other(_))) {
+                    return Err(refuse(&format!("`{folder}` is a file, not a folder")));
+                }
+            }
+            let before = match tree.get(path) {
+                None => None,
+                Some(Entry::File(content)) => Some(content),
+                Some(Entry::Folder) => return Err(refuse("it is a folder")),
+                Some(Entry::Link) => {
+                    return Err(refuse(
+                        "it is, or lies behind, a symbolic link; dozen writes nothing through links",
+                    ));
+                }
+                Some(Entry::Other(reason)) => return Err(refuse(&reason)),
+            };
+            let after = before.as_deref().cloned().unwrap_or_default();
+            Ok(slot.insert(Draft { factor, before, after }))
+        }
+    }
+}
+
+fn lay(draft: &mut Draft, path: &RepoPath, rendered: Rendered) -> Result<(), Refusal> {
+    let is_new = draft.before.is_none() && draft.after.bytes.is_empty();
+    if is_new {
+        draft.after.executable = rendered.text.starts_with("#!");
+        draft.after.bytes = rendered.text.into_bytes();
+        return Ok(());
+    }
+    let base = &draft.after.bytes;
+    let merged = match rendered.kind {
+        Kind::Own if *base == rendered.text.as_bytes() => return Ok(()),
+        Kind::Own => {
+            return Err(Refusal {
+                reason: "it stands there already, with another content".to_owned(),
+                snippet: rendered.text,
+            });
+        }
+        Kind::Lines => merge::lines(path.file_name(), base, &rendered.text),
+        Kind::Merge => match Format::of(path.file_name()) {
+            Some(format) => merge::merge(format, base, &rendered.text),
+            None => return Err(refuse("dozen merges TOML, JSON and YAML only")),
+        },
+    };
+    draft.after.bytes = merged
+        .map_err(|conflict| Refusal { reason: conflict.reason, snippet: conflict.snippet })?;
+    Ok(())
+}
+
+/// The paths that two templates own: none, if the layers are in order.
+#[must_use]
+pub fn find_owned_twice(layers: &[Rendered]) -> BTreeSet<&RepoPath> {
+    let mut owned = BTreeSet::new();
+    layers
+        .iter()
+        .filter(|rendered| rendered.kind == Kind::Own)
+        .filter_map(|rendered| (!owned.insert(&rendered.path)).then_some(&rendered.path))
+        .collect()
+}

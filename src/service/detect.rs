@@ -1,0 +1,224 @@
+//! Reads a tree into the `Service` that it holds: from `dozen.toml`, or from the signs that a stack lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use regex::Regex;
+
+use super::{Backing, Process, Runtime, Service, Variable};
+use crate::answers::name::Name;
+use crate::answers::question::Question;
+use crate::answers::record;
+use crate::error::{Error, Result};
+use crate::stack::{Known, Stack};
+use crate::tree::Tree;
+
+const PROCFILE: &str = "Procfile";
+/// The names under which people list a service's variables.
+const VARIABLE_FILES: [&str; 4] = [".env.example", ".env.sample", ".env.template", ".env.dist"];
+/// Variables that the system or a tool sets, and no service is configured by.
+const FOREIGN_VARIABLES: [&str; 8] = ["CI", "HOME", "LANG", "PATH", "PWD", "TMPDIR", "TZ", "USER"];
+
+/// The service in `tree`, whose root is `root`; its stack is `stack` where that is told.
+///
+/// # Errors
+/// Nothing tells which stack it is of, or its `dozen.toml` is broken.
+pub fn detect(tree: &Tree, root: &Path, stack: Option<&str>) -> Result<Service> {
+    if let Some(answers) = record::read_recorded(tree)? {
+        return Service::from_answers(&answers);
+    }
+    let stack = match stack {
+        Some(slug) => Stack::find(slug)?,
+        None => find_stack(tree, root)?,
+    };
+    read_signs(tree, root, &stack)
+}
+
+/// The stack that the files at the root tell.
+///
+/// # Errors
+/// They tell none.
+pub fn find_stack(tree: &Tree, root: &Path) -> Result<Stack> {
+    let mut stacks = Stack::all()?;
+    stacks.sort_by_key(|stack| stack.detect.marker.is_none());
+    let stands = |name: &String| tree.root_text(name).is_some();
+    stacks
+        .iter()
+        .find(|stack| {
+            stack.detect.manifests.iter().any(stands) && stack.detect.marker.iter().all(stands)
+        })
+        .cloned()
+        .ok_or_else(|| Error::UnknownRepository {
+            path: root.to_owned(),
+            known: stacks.iter().map(|stack| stack.slug.clone()).collect(),
+        })
+}
+
+fn read_signs(tree: &Tree, root: &Path, stack: &Stack) -> Result<Service> {
+    let signs = &stack.detect;
+    let mut service = Service::name(&read_name(tree, root, stack), stack)?;
+    let dependencies = list_dependencies(tree, &signs.manifests);
+
+    if let Some((sign, manager)) = first_known(tree, &signs.package_managers) {
+        service.learnt.insert("package_manager", sign.clone());
+        service.facts.package_manager = Some(manager);
+        service.facts.lock = Some(sign);
+    }
+    service.facts.framework = signs
+        .frameworks
+        .iter()
+        .find(|known| dependencies.contains(&known.sign))
+        .map(|known| known.says.clone());
+    if let Some((sign, version)) = first_version(tree, &signs.runtimes) {
+        service.learnt.insert("runtime", sign);
+        service.facts.runtime =
+            Some(Runtime { name: stack.title.clone(), minimum: version.clone(), version });
+    }
+    if let Some((sign, command)) = first_known(tree, &signs.migrations) {
+        service.learnt.insert("commands.migrate", sign);
+        service.facts.commands.migrate = Some(command);
+    }
+    service.facts.processes = read_processes(tree, &mut service, signs.web.as_slice());
+    attach_engines(&mut service, &signs.clients, &dependencies)?;
+    service.variables = read_variables(tree, stack)?;
+    Ok(service)
+}
+
+fn read_name(tree: &Tree, root: &Path, stack: &Stack) -> Name {
+    let told = stack.detect.names.iter().find_map(|sign| look_up(tree, sign));
+    let folder = || Some(root.canonicalize().ok()?.file_name()?.to_str()?.to_owned());
+    let given = told.or_else(folder).unwrap_or_default();
+    // Somebody's package may well have a name that `new` would refuse; only its forms matter here.
+    Name::parse(&given, &[]).unwrap_or_else(|rejection| Name::form(&rejection.proposal))
+}
+
+/// What a sign says: the content of a file, or the value at a key in it.
+fn look_up(tree: &Tree, sign: &str) -> Option<String> {
+    let Some((file, keys)) = sign.split_once('#') else {
+        return Some(tree.root_text(sign)?.trim().to_owned());
+    };
+    let text = tree.root_text(file)?;
+    let value: serde_json::Value = if Path::new(file).extension().is_some_and(|end| end == "json") {
+        serde_json::from_str(&text).ok()?
+    } else {
+        toml::from_str(&text).ok()?
+    };
+    keys.split('.').try_fold(&value, |value, key| value.get(key))?.as_str().map(str::to_owned)
+}
+
+fn first_known(tree: &Tree, known: &[Known]) -> Option<(String, String)> {
+    known.iter().find_map(|known| {
+        let said = look_up(tree, &known.sign)?;
+        Some((known.sign.clone(), known.says.replace("{}", &said)))
+    })
+}
+
+/// The first version number that a sign names: `3.13` of `>=3.13,<4`.
+fn first_version(tree: &Tree, signs: &[String]) -> Option<(String, String)> {
+    signs.iter().find_map(|sign| {
+        let said = look_up(tree, sign)?;
+        let start = said.find(|c: char| c.is_ascii_digit())?;
+        let version: String =
+            said[start..].chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        Some((sign.clone(), version.trim_end_matches('.').to_owned()))
+    })
+}
+
+/// The words of the manifests: a dependency's name is one of them.
+fn list_dependencies(tree: &Tree, manifests: &[String]) -> BTreeSet<String> {
+    manifests
+        .iter()
+        .filter_map(|name| tree.root_text(name))
+        .flat_map(|text| {
+            text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_@/".contains(c)))
+                .map(str::to_lowercase)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn read_processes(tree: &Tree, service: &mut Service, web: &[Known]) -> Vec<Process> {
+    let process = |name: &str, command: &str| Process {
+        name: name.trim().to_owned(),
+        command: command.trim().to_owned(),
+        about: String::new(),
+    };
+    if let Some(text) = tree.root_text(PROCFILE) {
+        service.learnt.insert("processes", PROCFILE.to_owned());
+        return text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'))
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, command)| process(name, command))
+            .collect();
+    }
+    let Some((sign, command)) = first_known(tree, web) else {
+        return Vec::new();
+    };
+    service.learnt.insert("processes", sign);
+    vec![process("web", &command)]
+}
+
+/// Attaches the engines whose clients are among the dependencies, as the common layer describes them.
+fn attach_engines(
+    service: &mut Service,
+    clients: &[Known],
+    dependencies: &BTreeSet<String>,
+) -> Result<()> {
+    let engines: BTreeSet<&str> = clients
+        .iter()
+        .filter(|known| dependencies.contains(&known.sign))
+        .map(|known| known.says.as_str())
+        .collect();
+    for question in Question::options()? {
+        let chosen = engines.iter().find(|engine| question.find_choice(engine).is_some());
+        if let Some(engine) = chosen {
+            service.choose(&question, engine);
+        }
+    }
+    let described: Vec<Backing> = service.describe_backing()?;
+    service.facts.backing =
+        described.into_iter().filter(|backing| engines.contains(backing.engine.as_str())).collect();
+    Ok(())
+}
+
+/// The variables that an example file lists, and those that the sources read, by name.
+fn read_variables(tree: &Tree, stack: &Stack) -> Result<Vec<Variable>> {
+    let mut variables = BTreeMap::new();
+    for text in VARIABLE_FILES.iter().filter_map(|name| tree.root_text(name)) {
+        for name in text.lines().filter_map(|line| line.split_once('=')) {
+            remember_variable(&mut variables, name.0.trim());
+        }
+    }
+    for pattern in &stack.detect.reads_variable {
+        let expression = Regex::new(pattern).map_err(|error| Error::Embedded {
+            path: format!("{}/stack.toml", stack.slug),
+            reason: error.to_string(),
+        })?;
+        let is_source = |name: &str| stack.detect.sources.iter().any(|end| name.ends_with(end));
+        for path in tree.files().filter(|path| is_source(path.as_str())) {
+            let text = tree.text(path).unwrap_or_default();
+            for found in expression.captures_iter(&text) {
+                remember_variable(&mut variables, found.get(1).map_or("", |name| name.as_str()));
+            }
+        }
+    }
+    Ok(variables.into_values().collect())
+}
+
+fn remember_variable(variables: &mut BTreeMap<String, Variable>, name: &str) {
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    if is_name(name) && !FOREIGN_VARIABLES.contains(&name) {
+        variables.entry(name.to_owned()).or_insert_with(|| Variable {
+            name: name.to_owned(),
+            about: String::new(),
+            required: false,
+            secret: ["SECRET", "PASSWORD", "TOKEN", "KEY"].iter().any(|word| name.contains(word)),
+            default: None,
+            example: None,
+        });
+    }
+}

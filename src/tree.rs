@@ -1,0 +1,215 @@
+//! A repository as data: which paths there are, and what stands in them, read when it is asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ignore::WalkBuilder;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Error, Result};
+
+/// A larger file is no manifest and no source: it is listed, and read as unreadable.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// A path below a repository's root, with `/` on every system: relative, without `.`, `..` or an empty part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RepoPath(String);
+
+/// What stands at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    File(Arc<Content>),
+    /// A symbolic link: whatever it leads to, nothing is written through it.
+    Link,
+    Folder,
+    /// A socket, a device, or a file that is too large or may not be read; with the reason.
+    Other(String),
+}
+
+/// A file's bytes and whether it may be executed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    pub bytes: Vec<u8>,
+    pub executable: bool,
+}
+
+/// The files of a repository. Asking for one twice gives the same, whatever happens on the disk meanwhile.
+#[derive(Debug, Default)]
+pub struct Tree {
+    root: Option<PathBuf>,
+    /// What git does not ignore.
+    files: BTreeSet<RepoPath>,
+    seen: Mutex<BTreeMap<RepoPath, Option<Entry>>>,
+}
+
+impl RepoPath {
+    /// # Errors
+    /// The text is no such path.
+    pub fn parse(text: &str) -> Result<Self> {
+        let is_plain =
+            |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
+        if text.split('/').all(is_plain) && !text.split('/').any(|part| part.ends_with(':')) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::Path(text.to_owned()))
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The folders above it, the outermost first.
+    pub fn folders(&self) -> impl Iterator<Item = Self> {
+        self.0.match_indices('/').map(|(end, _)| Self(self.0[..end].to_owned()))
+    }
+
+    /// The same folder with another file name.
+    #[must_use]
+    pub fn with_file_name(&self, name: &str) -> Self {
+        let folder = self.0.len() - self.file_name().len();
+        Self(format!("{}{name}", &self.0[..folder]))
+    }
+}
+
+impl fmt::Display for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Serialize for RepoPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RepoPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl AsRef<Path> for RepoPath {
+    fn as_ref(&self) -> &Path {
+        Path::new(&self.0)
+    }
+}
+
+impl Tree {
+    /// A repository that exists in memory only.
+    pub fn from_files(files: impl IntoIterator<Item = (RepoPath, Content)>) -> Self {
+        let seen: BTreeMap<_, _> = files
+            .into_iter()
+            .map(|(path, content)| (path, Some(Entry::File(Arc::new(content)))))
+            .collect();
+        Self { root: None, files: seen.keys().cloned().collect(), seen: Mutex::new(seen) }
+    }
+
+    /// Lists the repository at `root`: what git ignores is not listed, but found where it is asked for by name.
+    ///
+    /// # Errors
+    /// `root` is no folder that can be read.
+    pub fn read(root: &Path) -> Result<Self> {
+        fs::read_dir(root).map_err(|error| Error::Unreadable { path: root.to_owned(), error })?;
+        let files = WalkBuilder::new(root)
+            .hidden(false)
+            .require_git(false)
+            .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != ".dozen")
+            .build()
+            .filter_map(std::result::Result::ok)
+            .filter(|entry| entry.file_type().is_some_and(|kind| !kind.is_dir()))
+            .filter_map(|entry| {
+                let path = entry.path().strip_prefix(root).ok()?.to_str()?;
+                RepoPath::parse(&path.replace(std::path::MAIN_SEPARATOR, "/")).ok()
+            })
+            .collect();
+        Ok(Self { root: Some(root.to_owned()), files, seen: Mutex::default() })
+    }
+
+    /// The files that git does not ignore, sorted.
+    pub fn files(&self) -> impl Iterator<Item = &RepoPath> {
+        self.files.iter()
+    }
+
+    /// What stands at `path`, ignored by git or not. A path that leads through a link is a link.
+    ///
+    /// # Panics
+    /// Never: a poisoned lock is taken over, as nothing is left half done under it.
+    #[must_use]
+    pub fn get(&self, path: &RepoPath) -> Option<Entry> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = seen.get(path) {
+            return entry.clone();
+        }
+        let entry = self.root.as_deref().and_then(|root| read_entry(root, path));
+        seen.insert(path.clone(), entry.clone());
+        entry
+    }
+
+    /// The text of the file at `path`, if it is one and is UTF-8.
+    #[must_use]
+    pub fn text(&self, path: &RepoPath) -> Option<String> {
+        match self.get(path)? {
+            Entry::File(content) => String::from_utf8(content.bytes.clone()).ok(),
+            _ => None,
+        }
+    }
+
+    /// The text of a file at the root.
+    #[must_use]
+    pub fn root_text(&self, name: &str) -> Option<String> {
+        self.text(&RepoPath::parse(name).ok()?)
+    }
+}
+
+fn read_entry(root: &Path, path: &RepoPath) -> Option<Entry> {
+    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    if path.folders().any(|folder| is_link(&root.join(folder))) {
+        return Some(Entry::Link);
+    }
+    let full = root.join(path);
+    let found = match fs::symlink_metadata(&full) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        // A file where a folder should be: the plan finds it when it looks at the folders.
+        Err(error) => return Some(Entry::Other(error.to_string())),
+    };
+    Some(if found.is_symlink() {
+        Entry::Link
+    } else if found.is_dir() {
+        Entry::Folder
+    } else if !found.is_file() {
+        Entry::Other("it is no regular file".to_owned())
+    } else if found.len() > MAX_BYTES {
+        Entry::Other(format!("it is larger than {} MiB", MAX_BYTES >> 20))
+    } else {
+        match fs::read(&full) {
+            Ok(bytes) => {
+                Entry::File(Arc::new(Content { bytes, executable: is_executable(&found) }))
+            }
+            Err(error) => Entry::Other(error.to_string()),
+        }
+    })
+}
+
+#[cfg(unix)]
+fn is_executable(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    found.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+const fn is_executable(_: &fs::Metadata) -> bool {
+    false
+}

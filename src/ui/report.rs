@@ -1,0 +1,48 @@
+//! What `--json` prints: its shape is part of the product and only ever grows.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::plan::{Change, Conflict, Plan};
+
+/// The version of the shapes here.
+const SCHEMA_VERSION: u32 = 1;
+
+/// A report of any kind, under the version of the schema.
+#[derive(Debug, Serialize)]
+pub struct Report<T> {
+    schema: u32,
+    #[serde(flatten)]
+    content: T,
+}
+
+/// What `new` and `add` decided and did.
+#[derive(Debug, Serialize)]
+pub struct PlanReport<'a, A> {
+    root: &'a Path,
+    /// Key to value; null where none were recorded.
+    answers: A,
+    changes: &'a [Change],
+    conflicts: &'a [Conflict],
+    applied: bool,
+}
+
+impl<T> Report<T> {
+    pub const fn new(content: T) -> Self {
+        Self { schema: SCHEMA_VERSION, content }
+    }
+}
+
+impl<'a, A> PlanReport<'a, A> {
+    #[must_use]
+    pub fn new(plan: &'a Plan, answers: A, applied: bool) -> Report<Self> {
+        Report::new(Self {
+            root: &plan.root,
+            answers,
+            changes: &plan.changes,
+            conflicts: &plan.conflicts,
+            applied,
+        })
+    }
+}
