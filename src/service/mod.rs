@@ -33,8 +33,10 @@ pub struct Service {
     /// The choice of each option by its key, such as `database`, with all that is known of it.
     #[serde(flatten)]
     pub choices: BTreeMap<String, Choice>,
-    /// The value of each choice.
+    /// The value of each choice, to look up; Tera walks a map in no order.
     pub options: BTreeMap<String, String>,
+    /// The answers that `dozen.toml` records, in the order of the questions.
+    pub answers: Vec<Recorded>,
     /// The twelve, with what dozen does for each in this stack.
     pub factors: Vec<FactorText>,
     /// The version of this dozen.
@@ -51,6 +53,8 @@ pub struct Facts {
     pub package_manager: Option<String>,
     /// The lock file's path.
     pub lock: Option<String>,
+    /// Columns of an indent in its sources.
+    pub indent: Option<u8>,
     /// Where the locked install puts executables, relative to the root.
     pub bin: Option<String>,
     pub runtime: Option<Runtime>,
@@ -133,6 +137,12 @@ pub struct Variable {
 }
 
 #[derive(Clone, Debug, Serialize)]
+pub struct Recorded {
+    pub key: String,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
 pub struct FactorText {
     pub slug: Factor,
     #[serde(flatten)]
@@ -160,6 +170,10 @@ impl Service {
         for (question, answer) in &answers.options {
             service.choose(question, &answer.value);
         }
+        service.answers = answers
+            .entries()
+            .map(|(key, value)| Recorded { key: key.to_owned(), value: value.to_owned() })
+            .collect();
         let context = templates::context(&service)?;
         let own = format!("{}/service.toml", service.stack);
         service.facts = templates::render_data(&[&own, COMMON_FACTS], &context)?;
