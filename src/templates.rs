@@ -111,6 +111,14 @@ pub fn find_app(stack: &str) -> Vec<Template> {
     find_templates(stack, APP, None)
 }
 
+/// All that `new` lays: the example service, then the twelve.
+#[must_use]
+pub fn find_all(stack: &str) -> Vec<Template> {
+    let mut templates = find_app(stack);
+    templates.extend(Factor::ALL.into_iter().flat_map(|factor| find_layer(stack, factor)));
+    templates
+}
+
 /// The data files called `file` beside the layers of a stack, in the order of the factors.
 #[must_use]
 pub fn find_layer_data(stack: &str, file: &str) -> Vec<String> {

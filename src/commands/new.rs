@@ -6,7 +6,6 @@ use crate::answers::question::{NAME, Question};
 use crate::answers::{Answers, Draft, Source, record};
 use crate::cli::New;
 use crate::error::{Error, ExitCode, Result};
-use crate::factor::Factor;
 use crate::git::{self, Author};
 use crate::plan::{self, Plan};
 use crate::service::Service;
@@ -84,11 +83,7 @@ fn target(arguments: &New, name: &str) -> PathBuf {
 fn plan_repository(service: &Service, target: &Path) -> Result<Plan> {
     let root = std::path::absolute(target)
         .map_err(|error| Error::Unreadable { path: target.to_owned(), error })?;
-    let mut layers = templates::find_app(&service.stack);
-    for factor in Factor::ALL {
-        layers.extend(templates::find_layer(&service.stack, factor));
-    }
-    let rendered = templates::render(&layers, service)?;
+    let rendered = templates::render(&templates::find_all(&service.stack), service)?;
     Ok(plan::plan(root, &Tree::default(), rendered))
 }
 

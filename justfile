@@ -1,0 +1,26 @@
+# What `.ci/run` does, without installing anything.
+ci: lint test contract
+
+# Seconds, no network.
+test:
+    cargo test
+
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets --all-features -- -D warnings
+
+# Renders services and tests the twelve factors on them, from outside; `tests/run` installs what it needs.
+contract *filter:
+    cargo test --features contract --test contract -- {{ filter }}
+
+# Writes what the templates render now into snapshots/; read the diff before committing it.
+bless:
+    DOZEN_BLESS=1 cargo test --test snapshots
+
+# dozen beside kickstart, cargo-generate, copier, cookiecutter and `cp -r`.
+bench:
+    python3 benches/compare.py
+
+# Licences, sources and duplicates of the dependencies.
+audit:
+    cargo deny check bans licenses sources

@@ -1,0 +1,131 @@
+//! What a user gets: byte for byte with the default answers, as digests with all others.
+//! `just bless` writes both anew.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dozen::answers::question::Question;
+use dozen::answers::{Draft, Source};
+use dozen::plan;
+use dozen::service::Service;
+use dozen::stack::Stack;
+use dozen::templates;
+use dozen::tree::{Entry, RepoPath, Tree};
+use sha2::{Digest, Sha256};
+
+const NAME: &str = "shop";
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots")
+}
+
+fn is_blessing() -> bool {
+    std::env::var_os("DOZEN_BLESS").is_some()
+}
+
+fn render(stack: &str, options: &[(String, String)]) -> Files {
+    let mut draft = Draft::new(Question::all().unwrap());
+    draft.offer("name", NAME, Source::Default).unwrap();
+    draft.offer("stack", stack, Source::Default).unwrap();
+    for (key, value) in options {
+        draft.offer(key, value, Source::Default).unwrap();
+    }
+    draft.fill_defaults();
+    let service = Service::from_answers(&draft.complete().unwrap()).unwrap();
+    let rendered = templates::render(&templates::find_all(stack), &service).unwrap();
+    let plan = plan::plan(PathBuf::new(), &Tree::default(), rendered);
+    assert_eq!(plan.conflicts, []);
+    plan.changes.into_iter().map(|change| (change.path.to_string(), change.after.bytes)).collect()
+}
+
+fn read(folder: &Path) -> Files {
+    let Ok(tree) = Tree::read(folder) else { return Files::new() };
+    let mut files = Files::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(current) = open.pop() {
+        for entry in fs::read_dir(&current).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+                continue;
+            }
+            let path = entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+            if let Some(Entry::File(content)) = tree.get(&RepoPath::parse(&path).unwrap()) {
+                files.insert(path, content.bytes.clone());
+            }
+        }
+    }
+    files
+}
+
+/// Every combination of choices, the defaults among them.
+fn combinations() -> Vec<Vec<(String, String)>> {
+    Question::options().unwrap().iter().fold(vec![Vec::new()], |rows, question| {
+        rows.iter()
+            .flat_map(|row| {
+                question.choices.iter().map(|choice| {
+                    let mut longer = row.clone();
+                    longer.push((question.key.clone(), choice.value.clone()));
+                    longer
+                })
+            })
+            .collect()
+    })
+}
+
+fn digest(files: &Files) -> String {
+    let mut hasher = Sha256::new();
+    for (path, bytes) in files {
+        hasher.update(format!("{path}\0{}\0", bytes.len()));
+        hasher.update(bytes);
+    }
+    hasher.finalize().iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+#[test]
+fn the_default_answers_render_what_stands_in_snapshots() {
+    for stack in Stack::all().unwrap() {
+        let home = folder().join(&stack.slug);
+        let rendered = render(&stack.slug, &[]);
+        if is_blessing() {
+            let _ = fs::remove_dir_all(&home);
+            for (path, bytes) in &rendered {
+                let path = home.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, bytes).unwrap();
+            }
+        }
+        let kept = read(&home);
+        let changed: Vec<_> = rendered
+            .keys()
+            .chain(kept.keys())
+            .filter(|path| rendered.get(*path) != kept.get(*path))
+            .collect();
+        assert!(changed.is_empty(), "{}: {changed:?}; `just bless`, and read the diff", stack.slug);
+    }
+}
+
+#[test]
+fn every_other_combination_renders_what_its_digest_says() {
+    let mut lines = String::new();
+    for stack in Stack::all().unwrap() {
+        for options in combinations() {
+            let choices: Vec<_> = options.iter().map(|(_, value)| value.as_str()).collect();
+            let digest = digest(&render(&stack.slug, &options));
+            writeln!(lines, "{digest}  {} {}", stack.slug, choices.join(" ")).unwrap();
+        }
+    }
+    let path = folder().join("digests.txt");
+    if is_blessing() {
+        fs::write(&path, &lines).unwrap();
+    }
+    assert_eq!(fs::read_to_string(path).unwrap_or_default(), lines, "`just bless`");
+}
