@@ -22,6 +22,11 @@ WORK = HOME / "work"
 DOZEN = ROOT / "target" / "release" / "dozen"
 NAME = "benchshop"  # occurs nowhere else, so that it can be replaced by a placeholder
 ENVIRONMENT = {"PATH": f"{BIN}:{HOME / 'venv' / 'bin'}:{os.environ['PATH']}", "HOME": str(WORK)}
+# The newest that Rust 1.95 builds from its lock.
+RUST_TOOLS = {
+    "kickstart": ["kickstart", "--features", "cli"],
+    "cargo-generate": ["cargo-generate@0.23.8"],
+}
 
 Prepare = Callable[[Path, Path], list[str]]
 
@@ -32,9 +37,9 @@ def run(*command: str | Path, **options: object) -> None:
 
 def install() -> None:
     run("cargo", "build", "--release", "--quiet", cwd=ROOT)
-    for crate in ["kickstart", "cargo-generate"]:
-        if not (BIN / crate).exists():
-            run("cargo", "install", "--locked", "--quiet", "--root", HOME, crate)
+    for tool, crate in RUST_TOOLS.items():
+        if not (BIN / tool).exists():
+            run("cargo", "install", "--locked", "--quiet", "--root", HOME, *crate)
     if not (HOME / "venv" / "bin" / "copier").exists():
         run(sys.executable, "-m", "venv", HOME / "venv")
         run(HOME / "venv" / "bin" / "pip", "install", "--quiet", "copier", "cookiecutter")
