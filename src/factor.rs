@@ -34,6 +34,14 @@ pub struct Description {
     pub why: String,
 }
 
+impl Description {
+    /// The first sentence of what it asks.
+    #[must_use]
+    pub fn summary(&self) -> &str {
+        self.asks.split_inclusive(". ").next().unwrap_or_default().trim_end()
+    }
+}
+
 impl Factor {
     pub const ALL: [Self; 12] = [
         Self::Codebase,

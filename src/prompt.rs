@@ -1,17 +1,19 @@
 //! The only user of dialoguer: asks what is open, goes back where wanted, and ends with a review.
 
+use std::fmt;
 use std::io;
 
 use console::{Key, Term, style};
 use dialoguer::Select;
 use dialoguer::theme::{ColorfulTheme, Theme};
 
-use crate::answers::question::{NAME, Question};
+use crate::answers::question::{NAME, Question, STACK};
 use crate::answers::{Answers, Draft};
 use crate::error::{Error, Result};
 use crate::interrupt;
 
 const BACK: &str = "← back";
+const NAME_PROMPT: &str = "Name";
 
 /// What one prompt came to.
 enum Reply {
@@ -55,7 +57,7 @@ impl Prompter<'_> {
         while let Some(question) = open.get(at) {
             match self.ask_one(question, draft, at > 0)? {
                 Reply::Answer(value) => {
-                    draft.replace(&question.key, value);
+                    self.accept(draft, question, value)?;
                     at += 1;
                 }
                 Reply::Back => at -= 1,
@@ -70,15 +72,8 @@ impl Prompter<'_> {
         summary: &dyn Fn(&Answers) -> Result<String>,
     ) -> Result<Answers> {
         loop {
-            let answers = match draft.complete() {
-                Ok(answers) => answers,
-                Err(error @ Error::Name { .. }) => {
-                    self.explain(&error)?;
-                    self.change(&mut draft, 0)?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
+            self.mend_name(&mut draft)?;
+            let answers = draft.complete()?;
             let questions = draft.questions();
             let width = questions.iter().map(|question| question.prompt.len()).max().unwrap_or(0);
             let mut items = vec![style("Create it").bold().for_stderr().to_string()];
@@ -89,26 +84,39 @@ impl Prompter<'_> {
             self.term.write_line("")?;
             self.term.write_line(&summary(&answers)?)?;
             let chosen = self.select("Is this right?", &items, 0)?;
-            match chosen.checked_sub(1) {
+            match chosen.checked_sub(1).and_then(|number| questions.get(number).cloned()) {
                 None => return Ok(answers),
-                Some(number) => self.change(&mut draft, number)?,
+                Some(question) => {
+                    if let Reply::Answer(value) = self.ask_one(&question, &draft, true)? {
+                        self.accept(&mut draft, &question, value)?;
+                    }
+                }
             }
         }
     }
 
-    fn change(&self, draft: &mut Draft, number: usize) -> Result<()> {
-        if let Some(question) = draft.questions().get(number).cloned()
-            && let Reply::Answer(value) = self.ask_one(&question, draft, true)?
-        {
-            draft.replace(&question.key, value);
+    fn accept(&self, draft: &mut Draft, question: &Question, value: String) -> Result<()> {
+        draft.replace(&question.key, value);
+        if question.key == STACK { self.mend_name(draft) } else { Ok(()) }
+    }
+
+    /// Asks for another name where the one that is given breaks a rule, such as one of the stack's.
+    fn mend_name(&self, draft: &mut Draft) -> Result<()> {
+        let Some(given) = draft.get(NAME).map(|answer| answer.value.clone()) else {
+            return Ok(());
+        };
+        if let Err(error) = self.check_name(draft, &given) {
+            let proposal = self.explain(&error)?;
+            let name = self.ask_name(draft, proposal)?;
+            draft.replace(NAME, name);
         }
         Ok(())
     }
 
     fn ask_one(&self, question: &Question, draft: &Draft, may_go_back: bool) -> Result<Reply> {
-        let current = draft.get(&question.key).map(|answer| answer.value.as_str());
-        if question.choices.is_empty() {
-            return self.ask_text(question, current, draft);
+        let current = draft.get(&question.key).map(|answer| answer.value.clone());
+        if question.key == NAME {
+            return self.ask_name(draft, current).map(Reply::Answer);
         }
         let width = question.choices.iter().map(|choice| choice.title.len()).max().unwrap_or(0);
         let mut items: Vec<String> = question
@@ -123,14 +131,17 @@ impl Prompter<'_> {
             items.push(style(BACK).dim().for_stderr().to_string());
         }
         let preset = current
-            .or(question.default.as_deref())
+            .or_else(|| question.default.clone())
             .and_then(|value| question.choices.iter().position(|choice| choice.value == value))
             .unwrap_or(0);
         let chosen = self.select(&question.prompt, &items, preset)?;
-        Ok(question
-            .choices
-            .get(chosen)
-            .map_or(Reply::Back, |choice| Reply::Answer(choice.value.clone())))
+        let Some(choice) = question.choices.get(chosen) else {
+            return Ok(Reply::Back);
+        };
+        self.draw(|theme, text| {
+            theme.format_select_prompt_selection(text, &question.prompt, &choice.title)
+        })?;
+        Ok(Reply::Answer(choice.value.clone()))
     }
 
     fn select(&self, prompt: &str, items: &[String], preset: usize) -> Result<usize> {
@@ -138,6 +149,7 @@ impl Prompter<'_> {
             .with_prompt(prompt)
             .items(items)
             .default(preset)
+            .report(false)
             .interact_on_opt(&self.term);
         match chosen {
             Ok(Some(chosen)) => Ok(chosen),
@@ -146,29 +158,36 @@ impl Prompter<'_> {
         }
     }
 
-    /// A line of text. dialoguer's own prompt has no Escape, so its theme only draws this one.
-    fn ask_text(&self, question: &Question, current: Option<&str>, draft: &Draft) -> Result<Reply> {
+    /// Asks until the name breaks no rule; Enter alone takes `preset`.
+    /// dialoguer's own text prompt has no Escape, so its theme only draws this one.
+    fn ask_name(&self, draft: &Draft, mut preset: Option<String>) -> Result<String> {
         loop {
             let mut prompt = String::new();
             self.theme
-                .format_input_prompt(&mut prompt, &question.prompt, current)
+                .format_input_prompt(&mut prompt, NAME_PROMPT, preset.as_deref())
                 .map_err(io::Error::other)?;
             self.term.write_str(&prompt)?;
             let typed = self.read_line()?;
-            let text = match (typed.trim(), current) {
-                ("", Some(current)) => current,
-                (typed, _) => typed,
+            let name = match (typed.trim(), preset) {
+                ("", Some(preset)) => preset,
+                (typed, _) => typed.to_owned(),
             };
-            let checked = if question.key == NAME {
-                draft.check_name(text).map(drop).and_then(|()| (self.check)(text))
-            } else {
-                Ok(())
-            };
-            match checked {
-                Ok(()) => return Ok(Reply::Answer(text.to_owned())),
-                Err(error) => self.explain(&error)?,
+            match self.check_name(draft, &name) {
+                Ok(()) => {
+                    self.term.clear_last_lines(1)?;
+                    self.draw(|theme, text| {
+                        theme.format_input_prompt_selection(text, NAME_PROMPT, &name)
+                    })?;
+                    return Ok(name);
+                }
+                Err(error) => preset = self.explain(&error)?,
             }
         }
+    }
+
+    fn check_name(&self, draft: &Draft, name: &str) -> Result<()> {
+        draft.check_name(name)?;
+        (self.check)(name)
     }
 
     fn read_line(&self) -> Result<String> {
@@ -198,12 +217,22 @@ impl Prompter<'_> {
         }
     }
 
-    fn explain(&self, error: &Error) -> Result<()> {
-        let mut text = String::new();
-        self.theme
-            .format_error(&mut text, &error.to_string().replace("\n\n", ". "))
-            .map_err(io::Error::other)?;
-        self.term.write_line(&text)?;
+    /// Shows what is wrong with a name. Returns the one that is proposed instead.
+    fn explain(&self, error: &Error) -> Result<Option<String>> {
+        let (text, proposal) = match error {
+            Error::Name { given, rejection, .. } => {
+                (format!("`{given}`: {}", rejection.rule), Some(rejection.proposal.clone()))
+            }
+            _ => (error.to_string().replace("\n\n", ". "), None),
+        };
+        self.draw(|theme, line| theme.format_error(line, &text))?;
+        Ok(proposal)
+    }
+
+    fn draw(&self, format: impl FnOnce(&ColorfulTheme, &mut String) -> fmt::Result) -> Result<()> {
+        let mut line = String::new();
+        format(&self.theme, &mut line).map_err(io::Error::other)?;
+        self.term.write_line(&line)?;
         Ok(())
     }
 }

@@ -46,7 +46,7 @@ pub fn run(arguments: &List, ui: &Ui) -> Result<ExitCode> {
     }
     ui.heading("Factors")?;
     let factors = catalogue.factors.iter();
-    ui.rows(factors.map(|listed| [listed.factor.slug(), &listed.description.asks, ""]))?;
+    ui.rows(factors.map(|listed| [listed.factor.slug(), listed.description.summary(), ""]))?;
     ui.line("")?;
     ui.heading("Stacks")?;
     let stacks = catalogue.stacks.iter();
