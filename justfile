@@ -13,9 +13,10 @@ lint:
 contract *filter:
     cargo test --features contract --test contract -- {{ filter }}
 
-# Writes what the templates render now into snapshots/; read the diff before committing it.
+# Writes what templates and merges give now into snapshots/ and tests/merge/; read the diff before committing it.
 bless:
     DOZEN_BLESS=1 cargo test --test snapshots
+    DOZEN_BLESS=1 cargo test --lib merge
 
 # dozen beside kickstart, cargo-generate, copier, cookiecutter and `cp -r`.
 bench:

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::factor::Factor;
-use crate::merge::{self, Format};
+use crate::merge::{self, Format, Lines};
 use crate::templates::{Kind, Rendered};
 use crate::tree::{Content, Entry, RepoPath, Tree};
 
@@ -184,14 +184,15 @@ fn lay(draft: &mut Draft, path: &RepoPath, rendered: Rendered) -> Result<(), Ref
                 snippet: rendered.text,
             });
         }
-        Kind::Lines => merge::lines(path.file_name(), base, &rendered.text),
+        Kind::Lines => merge::lines(Lines::of(path.file_name()), base, &rendered.text),
         Kind::Merge => match Format::of(path.file_name()) {
             Some(format) => merge::merge(format, base, &rendered.text),
             None => return Err(refuse("dozen merges TOML, JSON and YAML only")),
         },
     };
     draft.after.bytes = merged
-        .map_err(|conflict| Refusal { reason: conflict.reason, snippet: conflict.snippet })?;
+        .map_err(|conflict| Refusal { reason: conflict.reason, snippet: conflict.snippet })?
+        .into_bytes();
     Ok(())
 }
 
