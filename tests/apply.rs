@@ -25,7 +25,7 @@ const NEW: [&str; 6] = ["new", "shop", "--stack", "python", "--yes", "--no-git"]
 const ADD: [&str; 3] = ["add", "codebase", "config"];
 
 /// How long anything may take that a test waits for, on the slowest of machines.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 // What is done, and what the tree is before and after
 
@@ -221,7 +221,7 @@ fn kill_at_every_call(scenario: Scenario) {
         midway += usize::from(scenario.is_midway(&place));
         scenario.check(&place, &ends, &when);
     }
-    eprintln!("killed at {} calls, {midway} of them midway", points.len());
+    say(&format!("killed at {} calls, {midway} of them midway", points.len()));
     assert!(midway * 2 > points.len(), "{midway} of {}", points.len());
 }
 
@@ -399,7 +399,7 @@ fn kill_at_random(scenario: Scenario, rounds: usize, seed: u64) {
         journals += usize::from(scenario.has_journal(&place));
         scenario.check(&place, &ends, &format!("round {round}, after {:?}", start.elapsed()));
     }
-    eprintln!("{rounds} rounds: {midway} killed midway, {journals} with a journal");
+    say(&format!("{rounds} rounds: {midway} killed midway, {journals} with a journal"));
     assert!(midway > 0, "no kill landed midway");
 }
 
@@ -458,7 +458,7 @@ fn a_repository_with_git_survives_kills_at_random_instants() {
         assert_eq!(place.git(&made, &["rev-list", "--count", "HEAD"]), "1\n", "round {round}");
         assert!(!names(&place.path(&made)).iter().any(|name| name == WORK_FOLDER), "round {round}");
     }
-    eprintln!("20 rounds with git: {midway} killed midway");
+    say(&format!("20 rounds with git: {midway} killed midway"));
     assert!(midway > 0);
 }
 
@@ -701,7 +701,7 @@ fn run_with_little_room(
         failed += 1;
         room += 1;
     }
-    eprintln!("{failed} runs without room, done with {room}");
+    say(&format!("{failed} runs without room, done with {room}"));
     assert!(failed > 3, "{failed}");
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -226,9 +227,14 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Writes a line past the test harness, which shows no output of a test that passes.
+pub fn say(text: &str) {
+    io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
+}
+
 /// Says that a test did not run. On CI that is a failure: what it needs is to be installed there.
 pub fn skip(why: &str) {
-    eprintln!("SKIPPED: {why}");
+    say(&format!("SKIPPED: {why}"));
     assert!(std::env::var_os("CI").is_none(), "not skipped on CI: {why}");
 }
 

@@ -16,7 +16,7 @@ use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
 use crate::support::{DOZEN, Place};
 
 /// How long a test waits for what has to come, on the slowest of machines.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub const ENTER: &str = "\r";
 pub const UP: &str = "\x1b[A";
