@@ -65,8 +65,12 @@ pub struct Facts {
     pub backing: Vec<Backing>,
     /// What to run after `new`, one command a line.
     pub next: Vec<String>,
-    /// Shell lines that remove the example service.
-    pub example: Vec<String>,
+    /// How the example is removed, step by step.
+    pub example: Vec<Step>,
+    /// What the service is, in a sentence.
+    pub about: String,
+    /// What has to be on a developer's machine beside Docker and make.
+    pub needs: String,
     /// What an interpreter may write into the tree while it runs.
     pub caches: Vec<String>,
 }
@@ -93,6 +97,12 @@ pub struct Commands {
     pub format: Vec<String>,
     pub test: Option<String>,
     pub migrate: Option<String>,
+    /// Writes a migration from what the models say.
+    pub migration: Option<String>,
+    /// What the others are started with in development, so that they find their executables and `.env`.
+    pub run: Option<String>,
+    /// Starts the process `$@` again whenever a source changes.
+    pub watch: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -102,6 +112,14 @@ pub struct Process {
     pub command: String,
     #[serde(default)]
     pub about: String,
+}
+
+/// A step that a person takes, with the shell line that does it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    pub about: String,
+    pub run: String,
 }
 
 /// A service that is attached by a URL.
