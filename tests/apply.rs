@@ -203,7 +203,8 @@ fn is_staging(name: &str) -> bool {
 const CALLS: &str = "openat,openat2,write,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,unlink,unlinkat,\
     rmdir,fchmod,chmod,fchmodat,fsync,copy_file_range,flock,exit_group";
 
-/// Kills a scenario at every one of its calls, one run each.
+/// Kills a scenario at every one of its calls, one run each; where it writes more than some thirty files, at
+/// one in eight of those that only fill files which nobody sees yet. `DOZEN_TEST_EVERY_CALL=1` leaves none out.
 fn kill_at_every_call(scenario: Scenario) {
     if !has_program("strace") {
         return skip("strace is not installed: no kill at every single step");
@@ -254,6 +255,12 @@ fn list_points(scenario: Scenario) -> Vec<(String, usize)> {
         if has_begun && !is_reading {
             points.push(((*call).to_owned(), *number));
         }
+    }
+    // A large template writes many files, one like the other.
+    let is_filling = |call: &str| matches!(call, "openat2" | "write");
+    let filling = points.iter().filter(|(call, _)| is_filling(call)).count();
+    if filling > 60 && std::env::var_os("DOZEN_TEST_EVERY_CALL").is_none() {
+        points.retain(|(call, number)| !is_filling(call) || number % 8 == 0);
     }
     assert!(points.len() > 20, "{points:?}");
     points
@@ -405,17 +412,17 @@ fn kill_at_random(scenario: Scenario, rounds: usize, seed: u64) {
 
 #[test]
 fn new_survives_kills_at_random_instants() {
-    kill_at_random(NEW_FOLDER, 60, 0x5eed_0001);
+    kill_at_random(NEW_FOLDER, 40, 0x5eed_0001);
 }
 
 #[test]
 fn new_in_an_empty_folder_survives_kills_at_random_instants() {
-    kill_at_random(EMPTY_FOLDER, 60, 0x5eed_0002);
+    kill_at_random(EMPTY_FOLDER, 40, 0x5eed_0002);
 }
 
 #[test]
 fn add_survives_kills_at_random_instants() {
-    kill_at_random(FOREIGN_REPOSITORY, 80, 0x5eed_0003);
+    kill_at_random(FOREIGN_REPOSITORY, 60, 0x5eed_0003);
 }
 
 #[test]
@@ -595,7 +602,7 @@ fn a_signal_at_a_random_instant_leaves_the_old_tree_or_the_new_one() {
     let mut dice = Dice(0x5eed_0005);
     for scenario in [NEW_FOLDER, EMPTY_FOLDER, FOREIGN_REPOSITORY] {
         let ends = scenario.run_through();
-        for _ in 0..15 {
+        for _ in 0..10 {
             let place = Place::in_memory();
             (scenario.lay)(&place);
             let mut child = spawn(&mut (scenario.command)(&place));
@@ -699,7 +706,8 @@ fn run_with_little_room(
         assert!(!scenario.is_midway(&place), "room {room}: litter, {run:#?}");
         run.says(&["cannot write", "Nothing was changed", "Free some space"]);
         failed += 1;
-        room += 1;
+        // In longer strides the more it takes.
+        room += 1 + room / 6;
     }
     say(&format!("{failed} runs without room, done with {room}"));
     assert!(failed > 3, "{failed}");
@@ -731,25 +739,27 @@ fn a_disk_without_inodes_leaves_the_old_tree() {
 
 #[test]
 fn a_disk_that_fills_up_under_git_leaves_nothing() {
-    let Some(disk) = Disk::mount("size=8m") else { return };
-    let mut outcomes = BTreeMap::new();
-    for room in (0..160).step_by(8) {
-        for into in ["shop", "a/shop"] {
+    let Some(disk) = Disk::mount("size=16m") else { return };
+    for into in ["shop", "a/shop"] {
+        let (mut failed, mut room) = (0, 0);
+        loop {
             let place = Place::inside(disk.path());
             let ballast = place.home().join("ballast");
             fs::create_dir(&ballast).unwrap();
             take_pages(&ballast, disk.free_pages() - room);
             let run = place.run(["new", "shop", "--stack", "python", "--yes", "--into", into]);
-            *outcomes.entry(run.code).or_insert(0) += 1;
             if run.code == Some(0) {
                 assert_eq!(place.git(into, &["status", "--porcelain"]), "");
-            } else {
-                assert_eq!(run.code, Some(4), "{run:#?}");
-                assert_eq!(names(&place.work()), [""; 0], "room {room}: {run:#?}");
+                break;
             }
+            assert_eq!(run.code, Some(4), "{run:#?}");
+            assert_eq!(names(&place.work()), [""; 0], "room {room}: {run:#?}");
+            failed += 1;
+            room += 1 + room / 4;
         }
+        say(&format!("{failed} runs without room, done with {room}"));
+        assert!(failed > 3, "{failed}");
     }
-    assert!(outcomes.len() == 2, "{outcomes:?}");
 }
 
 #[test]

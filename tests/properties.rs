@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 
 use dozen::answers::question::Question;
@@ -141,8 +142,10 @@ fn strangers() -> Vec<(&'static str, Files)> {
     known
 }
 
+type Reshape = fn(&str) -> String;
+
 /// The ways in which people's editors leave a file.
-const SHAPES: [(&str, fn(&str) -> String); 7] = [
+const SHAPES: [(&str, Reshape); 7] = [
     ("as it is", str::to_owned),
     ("with CRLF", |text| text.replace('\n', "\r\n")),
     ("with a byte-order mark", |text| format!("\u{feff}{text}")),
@@ -179,10 +182,10 @@ fn show(plan: &Plan) -> String {
     for change in &plan.changes {
         let after = String::from_utf8_lossy(&change.after.bytes);
         let before = change.before.as_ref().map(|content| String::from_utf8_lossy(&content.bytes));
-        text += &format!("{}: {before:?} -> {after:?}\n", change.path);
+        writeln!(text, "{}: {before:?} -> {after:?}", change.path).unwrap();
     }
     for conflict in &plan.conflicts {
-        text += &format!("{}: {}\n", conflict.path, conflict.reason);
+        writeln!(text, "{}: {}", conflict.path, conflict.reason).unwrap();
     }
     text
 }
@@ -251,8 +254,11 @@ fn what_is_rendered_is_clean_for_every_name() {
         for name in ["shop", "my-shop-2", "Shop", "shop_api", &longest] {
             for one in render(&service(name, &combination)) {
                 let about = format!("{} of {name} {combination:?}", one.path);
-                for leftover in ["[=", "<%", "<#", "__package__", "__slug__"] {
+                for leftover in ["[=", "<%", "<#", "__slug__"] {
                     assert!(!one.text.contains(leftover), "{about}: {leftover}");
+                }
+                // In a text, `__package__` may be Python's own.
+                for leftover in ["__package__", "__slug__"] {
                     assert!(!one.path.as_str().contains(leftover), "{about}: {leftover}");
                 }
                 assert!(!one.path.as_str().contains('='), "{about}");
