@@ -79,6 +79,9 @@ pub enum Error {
     #[error("an interrupted `dozen` left `{}` half changed, and `{}` was edited since\n\nThe contents from before are kept in `{}`; put back what you need, then remove that folder.", .path.display(), .file.display(), .backup.display())]
     Unrecoverable { path: PathBuf, file: PathBuf, backup: PathBuf },
 
+    #[error("`{}` is not what a dozen left here: it came with the repository, or was copied\n\nLook at what is in it, then remove it.", .0.display())]
+    Foreign(PathBuf),
+
     #[error(
         "git is not on the PATH\n\nInstall git, or pass --no-git to render without a repository."
     )]
@@ -106,9 +109,11 @@ impl Error {
     pub const fn exit_code(&self) -> ExitCode {
         match self {
             Self::Interrupted => ExitCode::Interrupted,
-            Self::Changed(_) | Self::Link(_) | Self::Busy(_) | Self::Unrecoverable { .. } => {
-                ExitCode::Conflict
-            }
+            Self::Changed(_)
+            | Self::Link(_)
+            | Self::Busy(_)
+            | Self::Foreign(_)
+            | Self::Unrecoverable { .. } => ExitCode::Conflict,
             Self::GitMissing | Self::Git { .. } | Self::Unwritable { .. } => ExitCode::Missing,
             Self::Embedded { .. } | Self::Output(_) => ExitCode::No,
             _ => ExitCode::Usage,

@@ -13,19 +13,27 @@ use crate::interrupt;
 pub const BRANCH: &str = "main";
 
 /// What a caller's git may have set for a repository of its own.
-const LOCAL_VARIABLES: [&str; 6] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
+const LOCAL_VARIABLES: [&str; 9] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
     "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
 ];
 
 /// Runs nothing of the user's and leaves nothing behind: no hook, no signature to be asked for, no daemon.
-const QUIET_CONFIG: [&str; 5] = [
+/// What is rendered is committed, all of it and as it is: nothing that the user ignores elsewhere is left out,
+/// no line ending refused.
+const QUIET_CONFIG: [&str; 8] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
+    "core.excludesFile=/dev/null",
+    "core.attributesFile=/dev/null",
+    "core.safecrlf=false",
     "commit.gpgSign=false",
     "gc.auto=0",
     "maintenance.auto=false",

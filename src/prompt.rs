@@ -47,6 +47,7 @@ struct Prompter<'a> {
 
 impl Prompter<'_> {
     fn ask_open(&self, draft: &mut Draft) -> Result<()> {
+        self.mend_name(draft)?;
         let open: Vec<Question> = draft
             .questions()
             .iter()

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::root::{Root, digest};
+use super::root::{Root, digest, remove_tree};
 use crate::error::{Error, Result};
 use crate::plan::Change;
 use crate::tree::{Content, RepoPath};
 
 /// Where `apply` keeps what it needs while it works, at the root; it is there at no other time.
 pub const WORK_FOLDER: &str = ".dozen-apply";
-/// Keeps git away from the folder, and tells that it is dozen's.
+/// Keeps git away from the folder.
 const MARK: &str = ".gitignore";
 const MARK_TEXT: &str = "# dozen works here; see CONTRIBUTING.md, \"apply\".\n*\n";
 const JOURNAL: &str = "journal.json";
@@ -44,6 +44,9 @@ pub struct Operation {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Journal {
+    /// The number of the work folder on this disk. Nobody can know it who puts a journal into a repository
+    /// for others to clone, so that such a one is never carried out.
+    folder: u64,
     operations: Vec<Operation>,
     /// The folders that had to be made for them, the outermost first.
     folders: Vec<RepoPath>,
@@ -80,7 +83,7 @@ fn work(name: &str) -> PathBuf {
 
 /// Whether an `apply` was interrupted in that folder, or is at work there.
 pub fn is_interrupted(root: &Path) -> bool {
-    root.join(WORK_FOLDER).join(MARK).is_file()
+    root.join(WORK_FOLDER).symlink_metadata().is_ok_and(|found| found.is_dir())
 }
 
 /// Stages by `stage`, which is given the folder to stage in, records what is to be renamed, and renames it.
@@ -89,6 +92,7 @@ pub fn record_and_carry_out(
     root: &Root,
     stage: impl FnOnce(&Path) -> Result<Vec<Operation>>,
 ) -> Result<()> {
+    make_folder(root, Path::new(WORK_FOLDER))?;
     let recorded = open_work_folder(root)
         .and_then(|()| stage(&work(STAGED)))
         .and_then(|operations| record(root, operations));
@@ -126,25 +130,21 @@ pub fn recover(root: &Root) -> Result<Recovery> {
 }
 
 fn open_work_folder(root: &Root) -> Result<()> {
-    let make =
-        |path: &Path| root.dir().create_dir(path).map_err(|error| root.unwritable(path, error));
-    // Empty, it is what a kill left right after it was made.
-    let _ = root.dir().remove_dir(WORK_FOLDER);
-    make(Path::new(WORK_FOLDER))?;
     let mark = Content { bytes: MARK_TEXT.into(), executable: false };
     root.create_file(&work(MARK), &mark, None)?;
-    make(&work(STAGED))?;
-    make(&work(BACKUP))
+    make_folder(root, &work(STAGED))?;
+    make_folder(root, &work(BACKUP))
+}
+
+fn make_folder(root: &Root, path: &Path) -> Result<()> {
+    root.dir().create_dir(path).map_err(|error| root.unwritable(path, error))
 }
 
 /// The journal goes first: without it, the rest is litter.
 fn close_work_folder(root: &Root) -> Result<()> {
     let removed = match root.dir().remove_file(work(JOURNAL)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => match root.dir().remove_dir_all(WORK_FOLDER) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        },
+        _ => remove_tree(|| root.dir().remove_dir_all(WORK_FOLDER)),
     };
     removed.map_err(|error| root.unwritable(Path::new(WORK_FOLDER), error))
 }
@@ -166,7 +166,7 @@ fn record(root: &Root, operations: Vec<Operation>) -> Result<Journal> {
     folders.sort();
     folders.dedup();
 
-    let journal = Journal { operations, folders };
+    let journal = Journal { folder: root.number_of(Path::new(WORK_FOLDER))?, operations, folders };
     let bytes = serde_json::to_vec(&journal)
         .map_err(|error| root.unwritable(&work(JOURNAL), error.into()))?;
     let content = Content { bytes, executable: false };
@@ -180,14 +180,16 @@ fn record(root: &Root, operations: Vec<Operation>) -> Result<Journal> {
 }
 
 fn read(root: &Root) -> Result<Option<Journal>> {
-    match root.dir().read(work(JOURNAL)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(root.unwritable(&work(JOURNAL), error)),
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::Malformed {
-            path: root.path().join(work(JOURNAL)),
-            reason: error.to_string(),
-        }),
-    }
+    let bytes = match root.dir().read(work(JOURNAL)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|error| root.unwritable(&work(JOURNAL), error))?,
+    };
+    let folder = root.number_of(Path::new(WORK_FOLDER))?;
+    serde_json::from_slice(&bytes)
+        .ok()
+        .filter(|journal: &Journal| journal.folder == folder)
+        .map(Some)
+        .ok_or_else(|| Error::Foreign(root.path().join(WORK_FOLDER)))
 }
 
 fn carry_out(root: &Root, journal: &Journal) -> Result<()> {

@@ -128,6 +128,16 @@ impl Root {
             .map_err(|error| self.unwritable(path.as_ref(), error))
     }
 
+    /// What tells a file or folder from every other on the same disk, where the system has such a number.
+    pub fn number_of(&self, path: &Path) -> Result<u64> {
+        let found =
+            self.dir.symlink_metadata(path).map_err(|error| self.unwritable(path, error))?;
+        #[cfg(unix)]
+        return Ok(cap_std::fs::MetadataExt::ino(&found));
+        #[cfg(not(unix))]
+        return Ok(0);
+    }
+
     /// The digest of the regular file at `path`; none where there is no such thing.
     pub fn digest_of(&self, path: &Path) -> Option<String> {
         let found = self.dir.symlink_metadata(path).ok()?;
@@ -222,7 +232,7 @@ impl Drop for Staging {
     fn drop(&mut self) {
         if !self.appeared {
             // Best effort: what stays is removed by the next `new` of that name.
-            let _ = fs::remove_dir_all(self.path());
+            let _ = remove_tree(|| fs::remove_dir_all(self.path()));
         }
     }
 }
@@ -234,10 +244,24 @@ fn remove_abandoned(parent: &Path, prefix: &str) {
             entry.file_name().to_string_lossy().strip_prefix(prefix).is_some_and(|pid| {
                 !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit())
             });
-        if is_ours && Root::open(&entry.path()).is_ok() {
-            let _ = fs::remove_dir_all(entry.path());
+        // The lock is held until it is gone: whoever has just made it must not begin to fill it meanwhile.
+        if is_ours && let Ok(_held) = Root::open(&entry.path()) {
+            let _ = remove_tree(|| fs::remove_dir_all(entry.path()));
         }
     }
+}
+
+/// Removes a folder by `remove`, also while a `git` that outlived its dozen still writes into it.
+pub fn remove_tree(remove: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    // Each attempt takes more from under it; it gives up once its own folder is gone.
+    for _ in 0..1000 {
+        match remove() {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            removed => return removed,
+        }
+    }
+    remove()
 }
 
 /// Creates `folder` and what is missing above it. Returns what it made, the outermost first.

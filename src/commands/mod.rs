@@ -35,7 +35,7 @@ pub fn run(cli: Cli, ui: &Ui) -> Result<ExitCode> {
 fn show(plan: &Plan, output: Output, ui: &Ui) -> Result<()> {
     if output.diff {
         ui.diff(plan)?;
-    } else if output.dry_run {
+    } else if output.dry_run && !output.json {
         ui.plan(plan)?;
     }
     Ok(())

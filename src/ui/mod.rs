@@ -45,8 +45,7 @@ impl Ui {
     /// # Errors
     /// Stdout cannot be written.
     pub fn line(&self, text: impl Display) -> Result<()> {
-        writeln!(io::stdout().lock(), "{text}")?;
-        Ok(())
+        forgive_hangup(writeln!(io::stdout().lock(), "{text}"))
     }
 
     /// Text that ends its last line itself.
@@ -54,17 +53,14 @@ impl Ui {
     /// # Errors
     /// Stdout cannot be written.
     pub fn text(&self, text: impl Display) -> Result<()> {
-        write!(io::stdout().lock(), "{text}")?;
-        Ok(())
+        forgive_hangup(write!(io::stdout().lock(), "{text}"))
     }
 
     /// # Errors
     /// Stdout cannot be written.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        let mut out = io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
-        writeln!(out)?;
-        Ok(())
+        let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+        self.line(text)
     }
 
     /// Rows of two or three columns, the last one dim, aligned and indented by two.
@@ -128,10 +124,7 @@ impl Ui {
     /// Stdout cannot be written.
     pub fn diff(&self, plan: &Plan) -> Result<()> {
         let mut out = io::stdout().lock();
-        for change in &plan.changes {
-            diff::write(&mut out, change)?;
-        }
-        Ok(())
+        forgive_hangup(plan.changes.iter().try_for_each(|change| diff::write(&mut out, change)))
     }
 
     /// A line beside the result, which a script that reads stdout does not see.
@@ -143,15 +136,17 @@ impl Ui {
     /// Says what went wrong, and with which code the process ends.
     #[must_use]
     pub fn fail(&self, error: &Error) -> ExitCode {
-        match error {
-            // Whoever read the output has read enough.
-            Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::Done,
-            _ => {
-                let head = style("error").for_stderr().red().bold();
-                self.note(format!("{head}: {error}"));
-                error.exit_code()
-            }
-        }
+        let head = style("error").for_stderr().red().bold();
+        self.note(format!("{head}: {error}"));
+        error.exit_code()
+    }
+}
+
+/// Whoever has read enough of the output has not asked to leave the work undone.
+fn forgive_hangup(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

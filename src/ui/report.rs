@@ -1,6 +1,6 @@
 //! What `--json` prints: its shape is part of the product and only ever grows.
 
-use std::path::Path;
+use std::borrow::Cow;
 
 use serde::Serialize;
 
@@ -20,7 +20,8 @@ pub struct Report<T> {
 /// What `new` and `add` decided and did.
 #[derive(Debug, Serialize)]
 pub struct PlanReport<'a, A> {
-    root: &'a Path,
+    /// What of the path is no text is replaced: JSON cannot hold it.
+    root: Cow<'a, str>,
     /// Key to value; null where none were recorded.
     answers: A,
     changes: &'a [Change],
@@ -38,7 +39,7 @@ impl<'a, A> PlanReport<'a, A> {
     #[must_use]
     pub fn new(plan: &'a Plan, answers: A, applied: bool) -> Report<Self> {
         Report::new(Self {
-            root: &plan.root,
+            root: plan.root.to_string_lossy(),
             answers,
             changes: &plan.changes,
             conflicts: &plan.conflicts,
