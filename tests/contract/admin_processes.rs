@@ -1,0 +1,146 @@
+//! Factor XII, admin processes: migrations and tasks are runs of the same artifact, and nobody else's business.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+
+use crate::case::{Case, Claim, Starter, Web};
+use crate::patience::{SOON, stays};
+use crate::project::Project;
+
+pub const FACTOR: &str = "admin-processes";
+
+pub const CLAIMS: &[Claim] = &[
+    Claim::new("web on an empty database creates nothing and is not ready", web_creates_nothing),
+    Claim::new("a worker on an empty database creates nothing", worker_creates_nothing),
+    Claim::new(
+        "release exits 0, again 0 with the schema unchanged and the notes kept, and makes a running web ready",
+        release_is_idempotent,
+    ),
+    Claim::new("several releases at once on an empty database all exit 0", releases_at_once),
+    Claim::new("release fails where its SQL fails: non-zero", release_fails_with_its_sql),
+    Claim::new(
+        "a migration whose SQL fails: release exits non-zero, and web goes on serving the old schema",
+        failed_migration_spares_web,
+    ),
+    Claim::new(
+        "recount, a one-off task, counts the words of every note again and exits 0",
+        recounts,
+    ),
+];
+
+fn web_creates_nothing(case: &Case) -> Result<()> {
+    let stage = case.empty_stage()?;
+    let web = Web::alive(stage.start("web")?, stage.port)?;
+    web.client.get("/readyz")?.expect_problem(503)?;
+    // Whoever creates tables when they are first needed would do so now.
+    web.client.get("/notes")?;
+    web.client.post("/notes", &json!({ "body": "too early" }))?;
+    let tables = stage.database.tables()?;
+    ensure!(tables.is_empty(), "web created {tables:?}");
+    web.client.get("/readyz")?.expect_problem(503)?;
+    web.process.end()
+}
+
+fn worker_creates_nothing(case: &Case) -> Result<()> {
+    let stage = case.empty_stage()?;
+    let mut worker = stage.start("worker")?;
+    stays(std::time::Duration::from_secs(4), || {
+        worker.ensure_alive()?;
+        Ok(None::<()>)
+    })?;
+    let tables = stage.database.tables()?;
+    ensure!(tables.is_empty(), "the worker created {tables:?}");
+    worker.end()
+}
+
+fn release_is_idempotent(case: &Case) -> Result<()> {
+    let stage = case.empty_stage()?;
+    let web = Web::alive(stage.start("web")?, stage.port)?;
+    web.client.get("/readyz")?.expect(503)?;
+    stage.release().context("the first release")?;
+    web.wait_for_status("/readyz", 200, SOON).context("after the release")?;
+    let schema = stage.database.describe()?;
+    let id = web.post_note("from between the releases")?;
+    stage.release().context("the second release")?;
+    let now = stage.database.describe()?;
+    ensure!(now == schema, "the second release changed the schema from\n{schema}\nto\n{now}");
+    web.client.get(&format!("/notes/{id}"))?.expect(200)?;
+    web.process.end()
+}
+
+fn releases_at_once(case: &Case) -> Result<()> {
+    let schema = case.stage()?.database.describe()?;
+    for round in 0..2 {
+        let stage = case.empty_stage()?;
+        let mut releases = Vec::new();
+        for _ in 0..2 {
+            releases.push(stage.start("release")?);
+        }
+        for release in &mut releases {
+            let exit = release.wait_for_exit(SOON)?;
+            ensure!(exit.is_zero(), "round {round}: one of two releases at once ended with {exit}");
+        }
+        let now = stage.database.describe()?;
+        ensure!(
+            now == schema,
+            "round {round}: two releases at once left the schema\n{now}\nand one alone\n{schema}"
+        );
+    }
+    Ok(())
+}
+
+fn release_fails_with_its_sql(case: &Case) -> Result<()> {
+    // The same name as the service's own table, in a database that it never migrated.
+    let table = case.stage()?.database.notes_table()?;
+    let stage = case.empty_stage()?;
+    stage.database.query(&format!("CREATE TABLE {table} (stranger integer)"))?;
+    let (exit, _) = stage.starter.run("release", &stage.variables)?;
+    ensure!(
+        exit.code.is_some_and(|code| code != 0),
+        "a foreign table stands where release creates its own, and it ended with {exit}"
+    );
+    Ok(())
+}
+
+fn failed_migration_spares_web(case: &Case) -> Result<()> {
+    let stage = case.stage()?;
+    let web = stage.web()?;
+    let id = web.post_note("from before")?;
+    let schema = stage.database.describe()?;
+    let folder = case.project()?.clone_into(case.tether())?;
+    let toolbox = case.toolbox();
+    let bin = folder.join(&case.stack().bin);
+    toolbox.run_shell(&case.stack().add_failing_migration, &folder, &bin)?.expect_success()?;
+    let next = Project::install(&toolbox, case.stack(), folder)?;
+    let (exit, _) = Starter::of_project(case, &next).run("release", &stage.variables)?;
+    ensure!(
+        exit.code.is_some_and(|code| code != 0),
+        "the migration's SQL fails, and release ended with {exit}"
+    );
+    web.client.get("/readyz")?.expect(200)?;
+    web.client.get(&format!("/notes/{id}"))?.expect(200)?;
+    web.post_note("from after")?;
+    let now = stage.database.describe()?;
+    ensure!(now == schema, "the failed migration changed the schema from\n{schema}\nto\n{now}");
+    web.process.end()
+}
+
+fn recounts(case: &Case) -> Result<()> {
+    let stage = case.stage()?;
+    let web = stage.web()?;
+    let mut ids = Vec::new();
+    for body in ["one", "one two", "one two three", "  spaced \t out\nwords  "] {
+        ids.push((web.post_note(body)?, body.split_whitespace().count() as u64));
+    }
+    let table = stage.database.notes_table()?;
+    // Two counts that are wrong, two that are missing.
+    stage
+        .database
+        .query(&format!("UPDATE {table} SET word_count = 99 WHERE id <= {}", ids[1].0))?;
+    let (exit, process) = stage.starter.run("recount", &stage.variables)?;
+    ensure!(exit.is_zero(), "recount ended with {exit}: {}", process.text());
+    for (id, words) in ids {
+        web.wait_for_count(id, words)?;
+    }
+    web.process.end()
+}

@@ -1,0 +1,228 @@
+//! Owns one database of one trial: its URL, its notes, its locks.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+
+use super::Engine;
+use super::server::Server;
+use super::session::Session;
+use crate::patience::{SOON, wait_for};
+
+#[derive(Debug)]
+pub struct Database {
+    pub server: Arc<Server>,
+    pub name: String,
+    pub owner: String,
+    pub password: String,
+    port: u16,
+}
+
+impl Database {
+    pub fn new(
+        server: Arc<Server>,
+        name: String,
+        owner: String,
+        password: String,
+        port: u16,
+    ) -> Self {
+        Self { server, name, owner, password, port }
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.server.engine
+    }
+
+    /// The value of `DATABASE_URL`.
+    pub fn url(&self) -> String {
+        self.url_as(self.engine().slug())
+    }
+
+    pub fn url_as(&self, scheme: &str) -> String {
+        format!(
+            "{scheme}://{}:{}@127.0.0.1:{}/{}",
+            self.owner,
+            percent_encode(&self.password),
+            self.port,
+            self.name
+        )
+    }
+
+    pub fn session(&self) -> Result<Session> {
+        self.server.session(Some(&self.name))
+    }
+
+    pub fn query(&self, statements: &str) -> Result<Vec<String>> {
+        self.session()?.run(statements)
+    }
+
+    /// The names of all its tables.
+    pub fn tables(&self) -> Result<Vec<String>> {
+        self.query(&format!(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = {} ORDER BY 1",
+            self.schema()
+        ))
+    }
+
+    /// Columns, indexes and constraints as text: equal text, equal schema.
+    pub fn describe(&self) -> Result<String> {
+        let columns = format!(
+            "SELECT table_name, column_name, ordinal_position, data_type, is_nullable, column_default, \
+             character_maximum_length FROM information_schema.columns WHERE table_schema = {} ORDER BY 1, 3",
+            self.schema()
+        );
+        let indexes = match self.engine() {
+            Engine::Postgres => {
+                "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
+            }
+            Engine::Mysql => {
+                "SELECT table_name, index_name, column_name, non_unique FROM information_schema.statistics \
+                 WHERE table_schema = database() ORDER BY 1, 2, seq_in_index"
+            }
+        };
+        let constraints = format!(
+            "SELECT table_name, constraint_name, constraint_type FROM information_schema.table_constraints \
+             WHERE table_schema = {} AND constraint_name NOT LIKE '%_not_null' ORDER BY 1, 2",
+            self.schema()
+        );
+        Ok(self.query(&format!("{columns};\n{indexes};\n{constraints}"))?.join("\n"))
+    }
+
+    /// The table that holds the notes, whatever the stack calls it: the one with a column `word_count`.
+    pub fn notes_table(&self) -> Result<String> {
+        let tables = self.query(&format!(
+            "SELECT table_name FROM information_schema.columns \
+             WHERE table_schema = {} AND column_name = 'word_count'",
+            self.schema()
+        ))?;
+        tables.into_iter().next().context("no table of the database has a column word_count")
+    }
+
+    pub fn count_notes(&self) -> Result<u64> {
+        let rows = self.query(&format!("SELECT count(*) FROM {}", self.notes_table()?))?;
+        let count = rows.first().context("no count")?;
+        count.parse().context("a count")
+    }
+
+    /// Locks the notes against reading and writing: whoever touches them waits.
+    pub fn lock_notes(&self) -> Result<TableLock> {
+        let table = self.notes_table()?;
+        let mut session = self.session()?;
+        session
+            .run(&match self.engine() {
+                Engine::Postgres => format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"),
+                Engine::Mysql => format!("LOCK TABLES {table} WRITE"),
+            })
+            .context("lock the notes")?;
+        Ok(TableLock { session, engine: self.engine() })
+    }
+
+    /// Waits until so many sessions are held up by a lock.
+    pub fn wait_for_waiters(&self, number: usize) -> Result<()> {
+        let mut session = self.session()?;
+        wait_for(
+            format!("{number} sessions of the service that wait for the locked notes"),
+            SOON,
+            || Ok((session.run(&self.waiters())?.len() >= number).then_some(())),
+        )
+    }
+
+    /// Ends the sessions that a lock holds up. After a `kill -9` of their client the server would still run
+    /// the statement they wait with.
+    pub fn end_waiters(&self) -> Result<()> {
+        let mut session = self.session()?;
+        for waiter in session.run(&self.waiters())? {
+            // It may have ended by itself since.
+            let _ = match self.engine() {
+                Engine::Postgres => session.run(&format!("SELECT pg_terminate_backend({waiter})")),
+                Engine::Mysql => self.query(&format!("KILL {waiter}")),
+            };
+        }
+        Ok(())
+    }
+
+    /// Records every count of words that is written from now on, by whomever.
+    pub fn record_counts(&self) -> Result<()> {
+        let table = self.notes_table()?;
+        let statements = match self.engine() {
+            Engine::Postgres => format!(
+                "CREATE TABLE dozen_counts (note bigint); GRANT ALL ON dozen_counts TO PUBLIC; \
+                 CREATE FUNCTION dozen_count() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 INSERT INTO dozen_counts VALUES (NEW.id); RETURN NEW; END $$; \
+                 CREATE TRIGGER dozen_count AFTER UPDATE ON {table} FOR EACH ROW \
+                 WHEN (NEW.word_count IS NOT NULL) EXECUTE FUNCTION dozen_count()"
+            ),
+            Engine::Mysql => format!(
+                "CREATE TABLE dozen_counts (note bigint);\n\
+                 CREATE TRIGGER dozen_count AFTER UPDATE ON {table} FOR EACH ROW \
+                 INSERT INTO dozen_counts SELECT NEW.id FROM DUAL WHERE NEW.word_count IS NOT NULL"
+            ),
+        };
+        self.query(&statements).map(|_| ())
+    }
+
+    /// The ids of the notes whose words were counted, one for each time.
+    pub fn recorded_counts(&self) -> Result<Vec<String>> {
+        self.query("SELECT note FROM dozen_counts ORDER BY 1")
+    }
+
+    fn schema(&self) -> &'static str {
+        match self.engine() {
+            Engine::Postgres => "'public'",
+            Engine::Mysql => "database()",
+        }
+    }
+
+    fn waiters(&self) -> String {
+        match self.engine() {
+            Engine::Postgres => "SELECT pid FROM pg_stat_activity \
+                WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                .to_owned(),
+            Engine::Mysql => "SELECT id FROM information_schema.processlist \
+                WHERE db = database() AND state LIKE 'Waiting for%lock%'"
+                .to_owned(),
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let statement = match self.engine() {
+            Engine::Postgres => format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+            Engine::Mysql => format!("DROP DATABASE IF EXISTS {}", self.name),
+        };
+        // The server may be down: then the run's folder takes the database with it.
+        let _ = self.server.session(None).and_then(|mut session| session.run(&statement));
+    }
+}
+
+/// The notes, locked until this is released or dropped.
+#[derive(Debug)]
+pub struct TableLock {
+    session: Session,
+    engine: Engine,
+}
+
+impl TableLock {
+    pub fn release(mut self) -> Result<()> {
+        self.session
+            .run(match self.engine {
+                Engine::Postgres => "COMMIT",
+                Engine::Mysql => "UNLOCK TABLES",
+            })
+            .map(|_| ())
+    }
+}
+
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}

@@ -1,0 +1,84 @@
+//! The project's own checks and tests: they pass against real services, with the example and without it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::case::{Case, Claim, Order, Stage, Starter, Web};
+use crate::patience::stays;
+use crate::project::Project;
+use crate::variables::Variables;
+
+pub const FACTOR: &str = "own-suite";
+
+pub const CLAIMS: &[Claim] = &[
+    Claim::new("the project's own checks pass", checks_pass).begins(Order::First),
+    Claim::new("the project's own tests pass against real services", tests_pass).begins(Order::First),
+    Claim::new(
+        "with the example deleted as the README says, checks and tests pass and the service still serves",
+        lives_without_example,
+    )
+    .begins(Order::First),
+];
+
+fn run_checks(case: &Case, project: &Project) -> Result<()> {
+    let bin = project.folder.join(&case.stack().bin);
+    for line in &case.stack().commands.check {
+        case.toolbox()
+            .run_with(line, &project.folder, Some(&bin), &Variables::default())?
+            .expect_success()?;
+    }
+    Ok(())
+}
+
+fn run_tests(case: &Case, project: &Project, stage: &Stage) -> Result<()> {
+    let Some(line) = &case.stack().commands.test else {
+        return Ok(());
+    };
+    let bin = project.folder.join(&case.stack().bin);
+    case.toolbox()
+        .run_with(line, &project.folder, Some(&bin), &stage.variables)?
+        .expect_success()
+        .map(|_| ())
+}
+
+fn checks_pass(case: &Case) -> Result<()> {
+    case.once("checks", || run_checks(case, &case.own_project()?))
+}
+
+fn tests_pass(case: &Case) -> Result<()> {
+    let project = case.own_project()?;
+    run_tests(case, &project, &case.stage()?)
+}
+
+fn lives_without_example(case: &Case) -> Result<()> {
+    let lines = &case.stack().remove_example;
+    // What is left has no table: the other database would tell nothing new.
+    case.once("without the example", || delete_example(case, lines)).context("without the example")
+}
+
+fn delete_example(case: &Case, lines: &[String]) -> Result<()> {
+    let project = case.own_project()?;
+    let bin = project.folder.join(&case.stack().bin);
+    for line in lines {
+        let finished = case.toolbox().run_shell(line, &project.folder, &bin)?;
+        finished.expect_success()?;
+    }
+    // What was installed may have to be built anew.
+    let project = Project::install(&case.toolbox(), case.stack(), project.folder)?;
+    run_checks(case, &project)?;
+    let mut stage = case.empty_stage()?;
+    stage.starter = Starter::of_project(case, &project);
+    stage.release()?;
+    run_tests(case, &project, &stage)?;
+    let web = Web::ready(stage.start("web")?, stage.port)?;
+    web.client.get("/")?.expect(200)?;
+    web.client.get("/notes")?.expect_problem(404)?;
+    let mut worker = stage.start("worker")?;
+    stays(Duration::from_secs(3), || {
+        worker.ensure_alive()?;
+        Ok(None::<()>)
+    })?;
+    worker.end()?;
+    web.process.end()
+}
