@@ -21,7 +21,7 @@ BIN = HOME / "bin"
 WORK = HOME / "work"
 DOZEN = ROOT / "target" / "release" / "dozen"
 NAME = "benchshop"  # occurs nowhere else, so that it can be replaced by a placeholder
-ENVIRONMENT = {"PATH": f"{BIN}:{HOME / 'venv' / 'bin'}:{os.environ['PATH']}", "HOME": str(WORK)}
+ENVIRONMENT = {"PATH": f"{BIN}:{HOME / 'venv' / 'bin'}:{os.environ['PATH']}", "HOME": str(WORK), "USER": "bench"}
 # The newest that Rust 1.95 builds from its lock.
 RUST_TOOLS = {
     "kickstart": ["kickstart", "--features", "cli"],

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dozen::answers::name::Name;
 use dozen::answers::question::Question;
 use dozen::answers::{Draft, Source};
 use dozen::plan;
@@ -128,4 +129,20 @@ fn every_other_combination_renders_what_its_digest_says() {
         fs::write(&path, &lines).unwrap();
     }
     assert_eq!(fs::read_to_string(path).unwrap_or_default(), lines, "`just bless`");
+}
+
+#[test]
+fn no_service_is_called_like_a_package_of_its_lock_file() {
+    for stack in Stack::all().unwrap() {
+        let reserved = stack.reserved().unwrap();
+        let files = render(&stack.slug, &[]);
+        for (path, bytes) in files.iter().filter(|(path, _)| path.ends_with(".lock")) {
+            let lock: toml::Table = String::from_utf8_lossy(bytes).parse().unwrap();
+            for package in lock["package"].as_array().unwrap() {
+                let name = package["name"].as_str().unwrap();
+                let taken = name != NAME && Name::parse(name, &reserved).is_ok();
+                assert!(!taken, "{path} has {name}: reserve it in {}/reserved.toml", stack.slug);
+            }
+        }
+    }
 }
