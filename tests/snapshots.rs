@@ -131,12 +131,16 @@ fn every_other_combination_renders_what_its_digest_says() {
     assert_eq!(fs::read_to_string(path).unwrap_or_default(), lines, "`just bless`");
 }
 
+fn is_lock(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|end| end == "lock")
+}
+
 #[test]
 fn no_service_is_called_like_a_package_of_its_lock_file() {
     for stack in Stack::all().unwrap() {
         let reserved = stack.reserved().unwrap();
         let files = render(&stack.slug, &[]);
-        for (path, bytes) in files.iter().filter(|(path, _)| path.ends_with(".lock")) {
+        for (path, bytes) in files.iter().filter(|(path, _)| is_lock(path)) {
             let lock: toml::Table = String::from_utf8_lossy(bytes).parse().unwrap();
             for package in lock["package"].as_array().unwrap() {
                 let name = package["name"].as_str().unwrap();

@@ -19,9 +19,7 @@ pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
         .path
         .canonicalize()
         .map_err(|error| Error::Unreadable { path: arguments.path.clone(), error })?;
-    if apply::recover(&root)? != apply::Recovery::Nothing {
-        ui.note("An interrupted `dozen` was found here; its change is whole now, or taken back.");
-    }
+    super::recover(&root, ui)?;
     let tree = Tree::read(&root)?;
     let service = detect::detect(&tree, &root, arguments.stack.as_deref())?;
     let layers: Vec<_> =
@@ -54,6 +52,8 @@ fn show(plan: &Plan, arguments: &Add, factors: &BTreeSet<Factor>, ui: &Ui) -> Re
     if arguments.output.diff {
         ui.diff(plan)?;
     }
+    let is_done = !arguments.output.dry_run && plan.conflicts.is_empty();
+    ui.heading(if is_done { "Changed" } else { "Would change" })?;
     ui.plan(plan)?;
     if !plan.conflicts.is_empty() {
         ui.note(

@@ -29,7 +29,7 @@ pub fn run(arguments: &Explain, ui: &Ui) -> Result<ExitCode> {
     }
     for stack in stacks {
         ui.line("")?;
-        ui.heading(&format!("In {}", stack.title))?;
+        ui.heading(&format!("In a {} service that dozen makes", stack.title))?;
         ui.line(stack.does.get(&factor).map_or("", String::as_str))?;
     }
     Ok(ExitCode::Done)

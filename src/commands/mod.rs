@@ -7,6 +7,9 @@ mod list;
 mod man;
 mod new;
 
+use std::path::Path;
+
+use crate::apply::{self, Recovery};
 use crate::cli::{Cli, Output, Verb};
 use crate::error::{ExitCode, Result};
 use crate::plan::Plan;
@@ -29,6 +32,16 @@ pub fn run(cli: Cli, ui: &Ui) -> Result<ExitCode> {
         Verb::Completions { shell } => completions::run(shell, ui),
         Verb::Man { command } => man::run(command.as_deref(), ui),
     }
+}
+
+/// Ends what a killed `dozen` left in a folder, and says so.
+fn recover(root: &Path, ui: &Ui) -> Result<()> {
+    match apply::recover(root)? {
+        Recovery::Nothing => {}
+        Recovery::Completed => ui.note("Completed what an interrupted `dozen` had begun here."),
+        Recovery::TakenBack => ui.note("Took back what an interrupted `dozen` had begun here."),
+    }
+    Ok(())
 }
 
 /// Shows a plan as a diff where that is asked for, and as a list where it will not be applied.

@@ -15,7 +15,7 @@ use crate::{apply, interrupt, prompt, templates};
 
 pub fn run(arguments: &New, ui: &Ui) -> Result<ExitCode> {
     if let Some(target) = &arguments.into {
-        apply::recover(target)?;
+        super::recover(target, ui)?;
         apply::check_vacant(target)?;
     }
     let mut draft = gather(arguments)?;
