@@ -1,5 +1,5 @@
 # What `.ci/run` does, without installing anything.
-ci: lint test contract
+ci: lint test faults contract
 
 # Seconds, no network.
 test:
@@ -8,6 +8,10 @@ test:
 lint:
     cargo fmt --check
     cargo clippy --all-targets --all-features -- -D warnings
+
+# `apply` under kills, full disks and two at once.
+faults:
+    cargo test --features faults --test apply
 
 # Renders services and tests the twelve factors on them, from outside; `tests/run` installs what it needs.
 contract *filter:

@@ -64,7 +64,7 @@ const RICH_PLAN: Scenario = Scenario {
     command: |place| {
         let mut command = place.command(std::env::current_exe().unwrap());
         command
-            .args(["--exact", "apply_the_rich_plan", "--ignored", "--test-threads=1"])
+            .args(["--exact", "a_rich_plan_is_applied", "--test-threads=1"])
             .env(RICH_ROOT, place.path("shop"));
         command
     },
@@ -73,12 +73,25 @@ const RICH_PLAN: Scenario = Scenario {
 
 const RICH_ROOT: &str = "DOZEN_TEST_RICH_ROOT";
 
-/// What [`RICH_PLAN`] runs, in a process of its own so that it can be killed.
+/// A test of its own, and what [`RICH_PLAN`] runs in a process of its own, where it can be killed.
 #[test]
-#[ignore = "run by the tests that kill it"]
-fn apply_the_rich_plan() {
-    if let Some(root) = std::env::var_os(RICH_ROOT) {
-        apply::apply(&rich_plan(Path::new(&root))).unwrap();
+fn a_rich_plan_is_applied() {
+    let place;
+    let root = if let Some(given) = std::env::var_os(RICH_ROOT) {
+        PathBuf::from(given)
+    } else {
+        place = Place::in_memory();
+        lay_rich(&place.path("shop"));
+        place.path("shop")
+    };
+    apply::apply(&rich_plan(&root)).unwrap();
+    for change in rich_plan(&root).changes {
+        assert_eq!(
+            fs::read(root.join(&change.path)).unwrap(),
+            change.after.bytes,
+            "{}",
+            change.path
+        );
     }
 }
 
