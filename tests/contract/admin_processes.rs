@@ -1,11 +1,12 @@
 //! Factor XII, admin processes: migrations and tasks are runs of the same artifact, and nobody else's business.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use crate::case::{Case, Claim, Starter, Web};
 use crate::patience::{SOON, stays};
-use crate::project::Project;
 
 pub const FACTOR: &str = "admin-processes";
 
@@ -44,7 +45,7 @@ fn web_creates_nothing(case: &Case) -> Result<()> {
 fn worker_creates_nothing(case: &Case) -> Result<()> {
     let stage = case.empty_stage()?;
     let mut worker = stage.start("worker")?;
-    stays(std::time::Duration::from_secs(4), || {
+    stays(Duration::from_secs(4), || {
         worker.ensure_alive()?;
         Ok(None::<()>)
     })?;
@@ -70,22 +71,29 @@ fn release_is_idempotent(case: &Case) -> Result<()> {
 
 fn releases_at_once(case: &Case) -> Result<()> {
     let schema = case.stage()?.database.describe()?;
-    for round in 0..2 {
-        let stage = case.empty_stage()?;
-        let mut releases = Vec::new();
-        for _ in 0..2 {
-            releases.push(stage.start("release")?);
-        }
-        for release in &mut releases {
-            let exit = release.wait_for_exit(SOON)?;
-            ensure!(exit.is_zero(), "round {round}: one of two releases at once ended with {exit}");
-        }
-        let now = stage.database.describe()?;
-        ensure!(
-            now == schema,
-            "round {round}: two releases at once left the schema\n{now}\nand one alone\n{schema}"
-        );
+    let server = case.setting.ground.backing.own(case.engine())?;
+    let stage = case.stage_on(server.create()?)?;
+    // Held up where they begin to write, all of them have found the database empty: the worst moment to race.
+    let lock = stage.database.lock_schema()?;
+    let mut releases = Vec::new();
+    for _ in 0..3 {
+        releases.push(stage.start("release")?);
     }
+    stage.database.wait_for_waiters(1)?;
+    // One that asks for its lock again and again is never seen to wait.
+    stays(Duration::from_secs(8), || {
+        Ok((stage.database.count_waiters()? == releases.len()).then_some(()))
+    })?;
+    lock.release()?;
+    for release in &mut releases {
+        let exit = release.wait_for_exit(SOON)?;
+        ensure!(exit.is_zero(), "one of several releases at once ended with {exit}");
+    }
+    let now = stage.database.describe()?;
+    ensure!(
+        now == schema,
+        "several releases at once left the schema\n{now}\nand one alone\n{schema}"
+    );
     Ok(())
 }
 
@@ -107,11 +115,10 @@ fn failed_migration_spares_web(case: &Case) -> Result<()> {
     let web = stage.web()?;
     let id = web.post_note("from before")?;
     let schema = stage.database.describe()?;
-    let folder = case.project()?.clone_into(case.tether())?;
-    let toolbox = case.toolbox();
-    let bin = folder.join(&case.stack().bin);
-    toolbox.run_shell(&case.stack().add_failing_migration, &folder, &bin)?.expect_success()?;
-    let next = Project::install(&toolbox, case.stack(), folder)?;
+    let next = case.variant(
+        "with a failing migration",
+        std::slice::from_ref(&case.stack().add_failing_migration),
+    )?;
     let (exit, _) = Starter::of_project(case, &next).run("release", &stage.variables)?;
     ensure!(
         exit.code.is_some_and(|code| code != 0),

@@ -72,6 +72,7 @@ impl Ground {
 #[derive(Debug, Default)]
 pub struct Build {
     installed: Lazy<(Project, Snapshot)>,
+    variants: Mutex<BTreeMap<&'static str, Arc<Lazy<Arc<Project>>>>>,
     findings: Mutex<BTreeMap<&'static str, Arc<Lazy<()>>>>,
 }
 
@@ -195,10 +196,20 @@ impl Case {
         Toolbox::new(self.tether(), Caches::shared())
     }
 
-    /// A fresh clone of the project, installed, that the trial may change.
-    pub fn own_project(&self) -> Result<Project> {
-        let folder = self.project()?.clone_into(self.tether())?;
-        Project::install(&self.toolbox(), self.stack(), folder)
+    /// Another clone of the project, altered by lines for a shell and then installed; once for all databases.
+    pub fn variant(&self, what: &'static str, lines: &[String]) -> Result<Arc<Project>> {
+        let mut variants = self.setting.build.variants.lock().unwrap();
+        let variant = Arc::clone(variants.entry(what).or_default());
+        drop(variants);
+        let made = variant.get(|| {
+            let folder = self.project()?.clone_into(self.tether())?;
+            for line in lines {
+                let finished = self.toolbox().run_shell(line, &folder)?;
+                finished.expect_success().context(what)?;
+            }
+            Project::install(&self.toolbox(), self.stack(), folder).map(Arc::new)
+        });
+        made.cloned()
     }
 
     /// A stage whose database is migrated.

@@ -351,11 +351,8 @@ fn no_environment_by_name(case: &Case) -> Result<()> {
 }
 
 fn needs_no_env_file(case: &Case) -> Result<()> {
-    let project = case.own_project()?;
-    std::fs::write(
-        project.folder.join(".env"),
-        "PORT=abc\nRELEASE=from-a-file\nSESSION_SECRET=short\nLOG_LEVEL=loud\n",
-    )?;
+    let lines = "PORT=abc\nRELEASE=from-a-file\nSESSION_SECRET=short\nLOG_LEVEL=loud\n";
+    let project = case.variant("with a .env", &[format!("printf '{lines}' > .env")])?;
     let Deserted { variables, port, .. } = case.deserted()?;
     let starter = Starter::of_project(case, &project);
     let web = Web::alive(starter.start("web", &variables.with("RELEASE", "from-outside"))?, port)?;

@@ -1,5 +1,6 @@
 //! The project's own checks and tests: they pass against real services, with the example and without it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -20,6 +21,11 @@ pub const CLAIMS: &[Claim] = &[
     )
     .begins(Order::First),
 ];
+
+/// A clone that checks and tests may litter.
+fn workbench(case: &Case) -> Result<Arc<Project>> {
+    case.variant("workbench", &[])
+}
 
 fn run_checks(case: &Case, project: &Project) -> Result<()> {
     let bin = project.folder.join(&case.stack().bin);
@@ -43,29 +49,20 @@ fn run_tests(case: &Case, project: &Project, stage: &Stage) -> Result<()> {
 }
 
 fn checks_pass(case: &Case) -> Result<()> {
-    case.once("checks", || run_checks(case, &case.own_project()?))
+    case.once("checks", || run_checks(case, workbench(case)?.as_ref()))
 }
 
 fn tests_pass(case: &Case) -> Result<()> {
-    let project = case.own_project()?;
-    run_tests(case, &project, &case.stage()?)
+    run_tests(case, workbench(case)?.as_ref(), &case.stage()?)
 }
 
 fn lives_without_example(case: &Case) -> Result<()> {
-    let lines = &case.stack().remove_example;
     // What is left has no table: the other database would tell nothing new.
-    case.once("without the example", || delete_example(case, lines)).context("without the example")
+    case.once("without the example", || delete_example(case)).context("without the example")
 }
 
-fn delete_example(case: &Case, lines: &[String]) -> Result<()> {
-    let project = case.own_project()?;
-    let bin = project.folder.join(&case.stack().bin);
-    for line in lines {
-        let finished = case.toolbox().run_shell(line, &project.folder, &bin)?;
-        finished.expect_success()?;
-    }
-    // What was installed may have to be built anew.
-    let project = Project::install(&case.toolbox(), case.stack(), project.folder)?;
+fn delete_example(case: &Case) -> Result<()> {
+    let project = case.variant("without the example", &case.stack().remove_example)?;
     run_checks(case, &project)?;
     let mut stage = case.empty_stage()?;
     stage.starter = Starter::of_project(case, &project);

@@ -110,9 +110,8 @@ impl Toolbox {
     }
 
     /// Runs a line for a shell, as a README has it.
-    pub fn run_shell(&self, line: &str, folder: &Path, bin: &Path) -> Result<Finished> {
-        let line = format!("sh -euc {}", shell_words::quote(line));
-        self.run_with(&line, folder, Some(bin), &Variables::default())
+    pub fn run_shell(&self, line: &str, folder: &Path) -> Result<Finished> {
+        self.run(&format!("sh -euc {}", shell_words::quote(line)), folder)
     }
 
     /// Runs a line with these variables besides, and with a folder of programs before all others.

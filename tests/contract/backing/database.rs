@@ -118,6 +118,24 @@ impl Database {
         Ok(TableLock { session, engine: self.engine() })
     }
 
+    /// Keeps anybody from creating or changing a table, while reading goes on. `MySQL` knows such a lock only for
+    /// the whole server.
+    pub fn lock_schema(&self) -> Result<TableLock> {
+        let mut session = self.session()?;
+        session
+            .run(match self.engine() {
+                Engine::Postgres => "BEGIN; LOCK TABLE pg_class IN SHARE ROW EXCLUSIVE MODE",
+                Engine::Mysql => "FLUSH TABLES WITH READ LOCK",
+            })
+            .context("lock the schema")?;
+        Ok(TableLock { session, engine: self.engine() })
+    }
+
+    /// How many sessions a lock holds up.
+    pub fn count_waiters(&self) -> Result<usize> {
+        Ok(self.query(&self.waiters())?.len())
+    }
+
     /// Waits until so many sessions are held up by a lock.
     pub fn wait_for_waiters(&self, number: usize) -> Result<()> {
         let mut session = self.session()?;
@@ -180,7 +198,7 @@ impl Database {
                 WHERE datname = current_database() AND wait_event_type = 'Lock'"
                 .to_owned(),
             Engine::Mysql => "SELECT id FROM information_schema.processlist \
-                WHERE db = database() AND state LIKE 'Waiting for%lock%'"
+                WHERE db = database() AND (state LIKE 'Waiting for%lock%' OR state = 'User lock')"
                 .to_owned(),
         }
     }
@@ -197,7 +215,7 @@ impl Drop for Database {
     }
 }
 
-/// The notes, locked until this is released or dropped.
+/// What was locked stays so until this is released or dropped.
 #[derive(Debug)]
 pub struct TableLock {
     session: Session,

@@ -41,6 +41,8 @@ pub fn daemon(tether: &Arc<Tether>, folder: &Path, port: u16) -> Result<Daemon> 
         "synchronous_commit=off".to_owned(),
         "full_page_writes=off".to_owned(),
         "autovacuum=off".to_owned(),
+        // Its segments would outlive a kill in /dev/shm.
+        "dynamic_shared_memory_type=mmap".to_owned(),
         "max_connections=300".to_owned(),
         "shared_buffers=64MB".to_owned(),
     ];
