@@ -1,13 +1,16 @@
 //! The command line: the clap types, nothing else.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::error::Result as ClapResult;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::answers::question::{NAME, Question};
+use crate::factor::Factor;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -75,8 +78,8 @@ pub struct New {
 
 #[derive(Debug, Args)]
 pub struct Add {
-    /// One or more of the twelve; `dozen list` has them
-    #[arg(required = true, value_name = "FACTOR")]
+    /// One or more of the twelve
+    #[arg(required = true, value_name = "FACTOR", value_parser = Choices::of_factors())]
     pub factors: Vec<String>,
 
     /// The repository
@@ -100,7 +103,8 @@ pub struct List {
 
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// One of the twelve; `dozen list` has them
+    /// One of the twelve
+    #[arg(value_parser = Choices::of_factors())]
     pub factor: String,
 
     /// For this stack only; default: the one of the repository here, or all
@@ -144,8 +148,11 @@ impl Args for AnswerFlags {
             if question.key == NAME {
                 argument = argument.value_name("NAME");
             } else {
-                argument =
-                    argument.long(question.key.clone()).value_name(question.values().join("|"));
+                let values = question.choices.iter().map(|choice| choice.value.clone()).collect();
+                argument = argument
+                    .long(question.key.clone())
+                    .value_name(question.key.to_uppercase())
+                    .value_parser(Choices(values));
             }
             command = command.arg(argument);
         }
@@ -161,6 +168,33 @@ fn help(question: &Question) -> String {
     match &question.default {
         Some(default) => format!("{} [default: {default}]", question.about),
         None => question.about.clone(),
+    }
+}
+
+/// Takes any text, as `answers` checks it wherever it comes from; help and completions know the choices.
+#[derive(Clone)]
+struct Choices(Vec<String>);
+
+impl Choices {
+    fn of_factors() -> Self {
+        Self(Factor::ALL.map(|factor| factor.slug().to_owned()).to_vec())
+    }
+}
+
+impl TypedValueParser for Choices {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> ClapResult<String> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(PossibleValue::new)))
     }
 }
 

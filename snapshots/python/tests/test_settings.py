@@ -1,7 +1,11 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from shop.settings import InvalidSettingsError, Settings
 
+EXAMPLE = Path(__file__).parent.parent / ".env.example"
 REQUIRED = ["DATABASE_URL", "REDIS_URL", "SESSION_SECRET"]
 
 
@@ -59,3 +63,8 @@ def test_names_what_is_malformed_and_not_its_value(
 def test_shows_no_secret() -> None:
     assert "password" not in repr(Settings.load())
     assert "sss" not in repr(Settings.load())
+
+
+def test_the_example_file_has_every_variable() -> None:
+    names = re.findall(r"^(\w+)=", EXAMPLE.read_text(), re.MULTILINE)
+    assert sorted(names) == sorted(field.upper() for field in Settings.model_fields)
