@@ -17,6 +17,10 @@ faults:
 contract *filter:
     cargo test --features contract --test contract -- {{ filter }}
 
+# Breaks the rendered service in many small ways: each has to be caught by the trial that is meant for it.
+contract-faults *names:
+    python3 tests/contract/faults.py {{ names }}
+
 # Writes what templates and merges give now into snapshots/ and tests/merge/; read the diff before committing it.
 bless:
     DOZEN_BLESS=1 cargo test --test snapshots
