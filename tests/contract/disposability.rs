@@ -151,9 +151,14 @@ fn request_survives(case: &Case, settings: &[(&str, &str)]) -> Result<()> {
     let variables = settings
         .iter()
         .fold(stage.variables.clone(), |variables, (name, value)| variables.with(name, value));
-    let mut web = stage.web_with(&variables)?;
+    let web = stage.web_with(&variables)?;
+    stop_in_mid_request(&stage, web)
+}
+
+/// Sends SIGTERM while a request is held up in the database, lets it go on, and expects its answer.
+fn stop_in_mid_request(stage: &Stage, mut web: Web) -> Result<()> {
     let lock = stage.database.lock_notes()?;
-    let mut asked = ask_and_hang(&stage, &web, &Request::get("/notes"))?;
+    let mut asked = ask_and_hang(stage, &web, &Request::get("/notes"))?;
     let told = web.process.terminate();
     expect_drain(&mut web)?;
     lock.release()?;
@@ -397,17 +402,11 @@ fn ends_as_first_process(case: &Case) -> Result<()> {
     let wrapper = as_first_process()?;
     let stage = case.stage()?;
     let start = |name| stage.starter.start_in(&wrapper, name, &stage.variables);
-    let mut web = Web::ready(start("web")?, stage.port)?;
+    let web = Web::ready(start("web")?, stage.port)?;
     let mut worker = start("worker")?;
     let id = web.post_note("two words")?;
     web.wait_for_count(id, 2)?;
     let told = worker.terminate();
     expect_exit(&mut worker, told, DEFAULT_DEADLINE)?;
-    let lock = stage.database.lock_notes()?;
-    let mut asked = ask_and_hang(&stage, &web, &Request::get("/notes"))?;
-    let told = web.process.terminate();
-    expect_drain(&mut web)?;
-    lock.release()?;
-    asked.receive().context("the answer to the request in flight")?.expect(200)?;
-    expect_exit(&mut web.process, told, DEFAULT_DEADLINE).map(|_| ())
+    stop_in_mid_request(&stage, web)
 }
