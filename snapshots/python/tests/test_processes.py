@@ -4,6 +4,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 PROCFILE = Path(__file__).parent.parent / "Procfile"
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 COMMANDS = dict(line.split(": ") for line in PROCFILE.read_text().splitlines())
 
 type Process = subprocess.Popen[str]
@@ -24,7 +26,7 @@ def start() -> Iterator[Start]:
     def start(name: str, **variables: str) -> Process:
         process = subprocess.Popen(
             shlex.split(COMMANDS[name]),
-            env=os.environ | {"LOG_LEVEL": "info"} | variables,
+            env=os.environ | {"PATH": PATH, "LOG_LEVEL": "info"} | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

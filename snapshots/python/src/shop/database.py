@@ -64,7 +64,7 @@ async def migration_lock(engine: AsyncEngine) -> AsyncIterator[None]:
         if engine.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_lock(hashtext('migrate'))"))
         else:
-            lock = text("SELECT GET_LOCK(CONCAT('migrate:', MD5(DATABASE())), 3600)")
+            lock = text("SELECT GET_LOCK(CONCAT('migrate:', SHA2(DATABASE(), 224)), 3600)")
             if await connection.scalar(lock) != 1:
                 raise TimeoutError("another migration holds the lock")
         yield
