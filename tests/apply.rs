@@ -216,8 +216,7 @@ fn is_staging(name: &str) -> bool {
 const CALLS: &str = "openat,openat2,write,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,unlink,unlinkat,\
     rmdir,fchmod,chmod,fchmodat,fsync,copy_file_range,flock,exit_group";
 
-/// Kills a scenario at every one of its calls, one run each; where it writes more than some thirty files, at
-/// one in eight of those that only fill files which nobody sees yet. `DOZEN_TEST_EVERY_CALL=1` leaves none out.
+/// Kills a scenario at every one of its calls, one run each.
 fn kill_at_every_call(scenario: Scenario) {
     if !has_program("strace") {
         return skip("strace is not installed: no kill at every single step");
@@ -268,12 +267,6 @@ fn list_points(scenario: Scenario) -> Vec<(String, usize)> {
         if has_begun && !is_reading {
             points.push(((*call).to_owned(), *number));
         }
-    }
-    // A large template writes many files, one like the other.
-    let is_filling = |call: &str| matches!(call, "openat2" | "write");
-    let filling = points.iter().filter(|(call, _)| is_filling(call)).count();
-    if filling > 60 && std::env::var_os("DOZEN_TEST_EVERY_CALL").is_none() {
-        points.retain(|(call, number)| !is_filling(call) || number % 8 == 0);
     }
     assert!(points.len() > 20, "{points:?}");
     points
