@@ -61,7 +61,11 @@ impl Prompter<'_> {
                     self.accept(draft, question, value)?;
                     at += 1;
                 }
-                Reply::Back => at -= 1,
+                Reply::Back => {
+                    // The answer that is taken back is the last line.
+                    self.term.clear_last_lines(1)?;
+                    at -= 1;
+                }
             }
         }
         Ok(())
@@ -86,7 +90,10 @@ impl Prompter<'_> {
             self.term.write_line(&summary(&answers)?)?;
             let chosen = self.select("Is this right?", &items, 0)?;
             match chosen.checked_sub(1).and_then(|number| questions.get(number).cloned()) {
-                None => return Ok(answers),
+                None => {
+                    self.term.write_line("")?;
+                    return Ok(answers);
+                }
                 Some(question) => {
                     if let Reply::Answer(value) = self.ask_one(&question, &draft, true)? {
                         self.accept(&mut draft, &question, value)?;
