@@ -125,6 +125,8 @@ impl Terminal {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "it ended before `{text}`: {ended:?}\n{}", self.screen());
         }
+        // Whoever waits for a key has written all that goes with it, of which only a part may be read.
+        while self.read() {}
         self
     }
 
