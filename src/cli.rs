@@ -131,10 +131,10 @@ pub struct Output {
 /// A flag and an environment variable for each question: made from the questions, not declared here.
 #[derive(Debug, Default)]
 pub struct AnswerFlags {
-    /// Key and value of what was given as an argument.
-    pub flags: Vec<(String, String)>,
-    /// Key and value of what the environment gives.
-    pub environment: Vec<(String, String)>,
+    /// What was given as an argument.
+    pub flags: Vec<(Question, String)>,
+    /// What the environment gives.
+    pub environment: Vec<(Question, String)>,
 }
 
 impl Args for AnswerFlags {
@@ -202,14 +202,13 @@ impl FromArgMatches for AnswerFlags {
     fn from_arg_matches(matches: &ArgMatches) -> ClapResult<Self> {
         let mut given = Self::default();
         for question in Question::all().unwrap_or_default() {
-            let key = question.key;
-            let Some(value) = matches.get_one::<String>(&key).cloned() else {
+            let Some(value) = matches.get_one::<String>(&question.key).cloned() else {
                 continue;
             };
-            match matches.value_source(&key) {
+            match matches.value_source(&question.key) {
                 Some(ValueSource::EnvVariable) if value.is_empty() => {}
-                Some(ValueSource::EnvVariable) => given.environment.push((key, value)),
-                _ => given.flags.push((key, value)),
+                Some(ValueSource::EnvVariable) => given.environment.push((question, value)),
+                _ => given.flags.push((question, value)),
             }
         }
         Ok(given)

@@ -57,8 +57,8 @@ pub struct Draft {
 pub struct Answers {
     pub name: Name,
     pub stack: Stack,
-    /// The choices of the options, in the order of the questions.
-    pub options: Vec<(Question, Answer)>,
+    /// What is chosen of each option, in the order of the questions.
+    pub options: Vec<(Question, String)>,
     sources: BTreeMap<String, Source>,
 }
 
@@ -179,7 +179,7 @@ impl Draft {
             .questions
             .iter()
             .filter(|question| question.key != NAME && question.key != STACK)
-            .map(|question| (question.clone(), self.given[&question.key].clone()))
+            .map(|question| (question.clone(), self.given[&question.key].value.clone()))
             .collect();
         Ok(Answers {
             name,
@@ -198,9 +198,7 @@ impl Answers {
     /// Key and value of every question, in their order.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
         [(NAME, self.name.name.as_str()), (STACK, self.stack.slug.as_str())].into_iter().chain(
-            self.options
-                .iter()
-                .map(|(question, answer)| (question.key.as_str(), answer.value.as_str())),
+            self.options.iter().map(|(question, value)| (question.key.as_str(), value.as_str())),
         )
     }
 

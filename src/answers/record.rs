@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, choose_base_strategy};
-use serde::Deserialize;
 
 use super::question::Question;
 use super::{Answers, Draft, Source};
@@ -12,11 +11,8 @@ use crate::tree::Tree;
 
 /// The file in a repository that dozen made.
 pub const FILE_NAME: &str = "dozen.toml";
-
-#[derive(Deserialize)]
-struct Recorded {
-    answers: toml::Table,
-}
+/// Its table of answers.
+const ANSWERS: &str = "answers";
 
 /// The answers that `text`, the content of a `dozen.toml`, records; none where it has no `[answers]`.
 ///
@@ -24,11 +20,11 @@ struct Recorded {
 /// The text is no TOML, or its answers are not those of this `dozen`.
 pub fn read_answers(path: &Path, text: &str) -> Result<Option<Answers>> {
     let table = parse(path, text)?;
-    if !table.contains_key("answers") {
+    if !table.contains_key(ANSWERS) {
         return Ok(None);
     }
     let mut draft = Draft::new(Question::all()?);
-    for (key, value) in parse_answers(path, text)? {
+    for (key, value) in take_answers(path, table)? {
         draft.offer(&key, &value, Source::File(path.to_owned()))?;
     }
     draft.complete().map(Some)
@@ -58,20 +54,24 @@ pub fn find_user_config() -> Option<PathBuf> {
 /// # Errors
 /// The text is no TOML, or a value is no string.
 pub fn parse_answers(path: &Path, text: &str) -> Result<Vec<(String, String)>> {
-    let table = parse(path, text)?;
-    let answers = if table.contains_key("answers") {
-        toml::from_str::<Recorded>(text).map_err(|error| malformed(path, &error))?.answers
-    } else {
-        table
+    take_answers(path, parse(path, text)?)
+}
+
+fn take_answers(path: &Path, mut table: toml::Table) -> Result<Vec<(String, String)>> {
+    let malformed = |key: &str, found: &toml::Value, wanted: &str| Error::Malformed {
+        path: path.to_owned(),
+        reason: format!("`{key}` is {}, not {wanted}", found.type_str()),
+    };
+    let answers = match table.remove(ANSWERS) {
+        None => table,
+        Some(toml::Value::Table(answers)) => answers,
+        Some(other) => return Err(malformed(ANSWERS, &other, "a table")),
     };
     answers
         .into_iter()
         .map(|(key, value)| match value {
             toml::Value::String(value) => Ok((key, value)),
-            other => Err(Error::Malformed {
-                path: path.to_owned(),
-                reason: format!("`{key}` is {}, not a string in quotes", other.type_str()),
-            }),
+            other => Err(malformed(&key, &other, "a string in quotes")),
         })
         .collect()
 }
@@ -86,9 +86,8 @@ pub fn read_text(path: &Path) -> Result<String> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<toml::Table> {
-    text.parse().map_err(|error| malformed(path, &error))
-}
-
-fn malformed(path: &Path, error: &toml::de::Error) -> Error {
-    Error::Malformed { path: path.to_owned(), reason: error.to_string().trim_end().to_owned() }
+    text.parse().map_err(|error: toml::de::Error| Error::Malformed {
+        path: path.to_owned(),
+        reason: error.to_string().trim_end().to_owned(),
+    })
 }

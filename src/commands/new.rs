@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::answers::question::{NAME, Question};
+use crate::answers::question::Question;
 use crate::answers::{Answers, Draft, Source, record};
 use crate::cli::New;
 use crate::error::{Error, ExitCode, Result};
@@ -54,18 +54,16 @@ pub fn run(arguments: &New, ui: &Ui) -> Result<ExitCode> {
 /// The answers that need no asking, the strongest source first.
 fn gather(arguments: &New) -> Result<Draft> {
     let mut draft = Draft::new(Question::all()?);
-    for (key, value) in &arguments.answers.flags {
-        let flag = if key == NAME { "NAME".to_owned() } else { format!("--{key}") };
-        draft.offer(key, value, Source::Flag(flag))?;
+    for (question, value) in &arguments.answers.flags {
+        draft.offer(&question.key, value, Source::Flag(question.flag()))?;
     }
     for setting in &arguments.set {
         let (key, value) =
             setting.split_once('=').ok_or_else(|| Error::SetSyntax(setting.clone()))?;
         draft.offer(key, value, Source::Flag(format!("--set {key}")))?;
     }
-    for (key, value) in &arguments.answers.environment {
-        let variable = format!("DOZEN_{}", key.to_uppercase());
-        draft.offer(key, value, Source::Environment(variable))?;
+    for (question, value) in &arguments.answers.environment {
+        draft.offer(&question.key, value, Source::Environment(question.variable()))?;
     }
     if let Some(path) = &arguments.file {
         draft.offer_file(path, &Source::File(path.clone()))?;

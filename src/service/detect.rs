@@ -15,7 +15,7 @@ use crate::tree::Tree;
 
 const PROCFILE: &str = "Procfile";
 /// The names under which people list a service's variables.
-const VARIABLE_FILES: [&str; 4] = [".env.example", ".env.sample", ".env.template", ".env.dist"];
+pub const VARIABLE_FILES: [&str; 4] = [".env.example", ".env.sample", ".env.template", ".env.dist"];
 /// Variables that the system or a tool sets, and no service is configured by.
 const FOREIGN_VARIABLES: [&str; 8] = ["CI", "HOME", "LANG", "PATH", "PWD", "TMPDIR", "TZ", "USER"];
 

@@ -185,8 +185,8 @@ impl Service {
     /// An embedded file is broken: a defect of this build.
     pub fn from_answers(answers: &Answers) -> Result<Self> {
         let mut service = Self::name(&answers.name, &answers.stack)?;
-        for (question, answer) in &answers.options {
-            service.choose(question, &answer.value);
+        for (question, value) in &answers.options {
+            service.choose(question, value);
         }
         service.answers = answers
             .entries()
