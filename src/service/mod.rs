@@ -97,8 +97,10 @@ pub struct Commands {
     pub format: Vec<String>,
     pub test: Option<String>,
     pub migrate: Option<String>,
-    /// Writes a migration from what the models say.
+    /// Writes a migration called `$(message)`.
     pub migration: Option<String>,
+    /// What that migration is made from, as the README says it.
+    pub migration_about: Option<String>,
     /// What the others are started with in development, so that they find their executables and `.env`.
     pub run: Option<String>,
     /// Starts the process `$@` again whenever a source changes.
