@@ -26,6 +26,12 @@ bless:
     DOZEN_BLESS=1 cargo test --test snapshots
     DOZEN_BLESS=1 cargo test --lib merge
 
+# Brings every template's dependencies and lock to the newest versions, and runs everything again.
+refresh *stacks:
+    python3 tests/refresh.py {{ stacks }}
+    just bless
+    tests/run
+
 # dozen beside kickstart, cargo-generate, copier, cookiecutter and `cp -r`.
 bench:
     python3 benches/compare.py
