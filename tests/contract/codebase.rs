@@ -75,7 +75,8 @@ fn no_secret(case: &Case) -> Result<()> {
 
 fn same_bytes(case: &Case) -> Result<()> {
     let render = || -> Result<BTreeMap<String, Vec<u8>>> {
-        let folder = project::render(case.tether(), &case.stack().name, case.engine())?;
+        let folder =
+            project::render(case.tether(), project::NAME, &case.stack().name, case.engine())?;
         contents(&folder)
     };
     let (first, second) = (render()?, render()?);

@@ -1,5 +1,6 @@
 //! The project's own checks and tests: they pass against real services, with the example and without it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,13 +8,15 @@ use anyhow::{Context as _, Result};
 
 use crate::case::{Case, Claim, Order, Stage, Starter, Web};
 use crate::patience::stays;
-use crate::project::Project;
+use crate::project::{self, Project};
 use crate::variables::Variables;
 
 pub const FACTOR: &str = "own-suite";
 
 pub const CLAIMS: &[Claim] = &[
     Claim::new("the project's own checks pass", checks_pass).begins(Order::First),
+    Claim::new("the project's own checks pass whatever it is called", checks_pass_by_any_name)
+        .begins(Order::First),
     Claim::new("the project's own tests pass against real services", tests_pass).begins(Order::First),
     Claim::new(
         "with the example deleted as the README says, checks and tests pass and the service still serves",
@@ -27,11 +30,11 @@ fn workbench(case: &Case) -> Result<Arc<Project>> {
     case.variant("workbench", &[])
 }
 
-fn run_checks(case: &Case, project: &Project) -> Result<()> {
-    let bin = project.folder.join(&case.stack().bin);
+fn run_checks(case: &Case, folder: &Path) -> Result<()> {
+    let bin = folder.join(&case.stack().bin);
     for line in &case.stack().commands.check {
         case.toolbox()
-            .run_with(line, &project.folder, Some(&bin), &Variables::default())?
+            .run_with(line, folder, Some(&bin), &Variables::default())?
             .expect_success()?;
     }
     Ok(())
@@ -49,7 +52,23 @@ fn run_tests(case: &Case, project: &Project, stage: &Stage) -> Result<()> {
 }
 
 fn checks_pass(case: &Case) -> Result<()> {
-    case.once("checks", || run_checks(case, workbench(case)?.as_ref()))
+    case.once("checks", || run_checks(case, &workbench(case)?.folder))
+}
+
+/// What is sorted or wrapped by a name's first letter or its length.
+const NAMES: [&str; 5] =
+    ["a", "z", "shop_api", "My-Shop-2", "forty-characters-are-the-longest-name-ok"];
+
+fn checks_pass_by_any_name(case: &Case) -> Result<()> {
+    case.once("checks by any name", || {
+        NAMES.iter().try_for_each(|name| checks_pass_by_name(case, name).context(*name))
+    })
+}
+
+fn checks_pass_by_name(case: &Case, name: &str) -> Result<()> {
+    let folder = project::render(case.tether(), name, &case.stack().name, case.engine())?;
+    case.toolbox().run(&case.stack().commands.install, &folder)?.expect_success()?;
+    run_checks(case, &folder)
 }
 
 fn tests_pass(case: &Case) -> Result<()> {
@@ -63,7 +82,7 @@ fn lives_without_example(case: &Case) -> Result<()> {
 
 fn delete_example(case: &Case) -> Result<()> {
     let project = case.variant("without the example", &case.stack().remove_example)?;
-    run_checks(case, &project)?;
+    run_checks(case, &project.folder)?;
     let mut stage = case.empty_stage()?;
     stage.starter = Starter::of_project(case, &project);
     stage.release()?;

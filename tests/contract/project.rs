@@ -41,7 +41,7 @@ impl Source {
     ) -> Result<PathBuf> {
         let original = match self {
             Self::Standing(path) => path.clone(),
-            Self::Rendered => render(tether, &stack.name, engine)?,
+            Self::Rendered => render(tether, NAME, &stack.name, engine)?,
         };
         let folder = tether.fresh_folder("clone")?.join(NAME);
         clone(&committed(tether, &original)?, &folder)?;
@@ -50,10 +50,10 @@ impl Source {
 }
 
 /// Renders a project with the dozen under test.
-pub fn render(tether: &Tether, stack: &str, database: Engine) -> Result<PathBuf> {
+pub fn render(tether: &Tether, name: &str, stack: &str, database: Engine) -> Result<PathBuf> {
     let folder = tether.fresh_folder("rendered")?;
     let output = Command::new(env!("CARGO_BIN_EXE_dozen"))
-        .args(["new", NAME, "--stack", stack, "--database", database.slug()])
+        .args(["new", name, "--stack", stack, "--database", database.slug()])
         .args(["--yes", "--into"])
         .arg(&folder)
         .current_dir(&folder)
@@ -66,7 +66,7 @@ pub fn render(tether: &Tether, stack: &str, database: Engine) -> Result<PathBuf>
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    let inside = folder.join(NAME);
+    let inside = folder.join(name);
     Ok(if inside.is_dir() { inside } else { folder })
 }
 
