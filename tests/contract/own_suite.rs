@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::case::{Case, Claim, Order, Stage, Starter, Web};
 use crate::patience::stays;
-use crate::project::Project;
+use crate::project::{Project, compile_alone};
 use crate::variables::Variables;
 
 pub const FACTOR: &str = "own-suite";
@@ -28,6 +28,7 @@ fn workbench(case: &Case) -> Result<Arc<Project>> {
 }
 
 fn run_checks(case: &Case, project: &Project) -> Result<()> {
+    let _alone = compile_alone(case.stack());
     let bin = project.folder.join(&case.stack().bin);
     for line in &case.stack().commands.check {
         case.toolbox()
@@ -41,6 +42,7 @@ fn run_tests(case: &Case, project: &Project, stage: &Stage) -> Result<()> {
     let Some(line) = &case.stack().commands.test else {
         return Ok(());
     };
+    let _alone = compile_alone(case.stack());
     let bin = project.folder.join(&case.stack().bin);
     case.toolbox()
         .run_with(line, &project.folder, Some(&bin), &stage.variables)?

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
@@ -128,10 +128,10 @@ pub struct Project {
 impl Project {
     /// Installs and builds what stands in a folder.
     pub fn install(toolbox: &Toolbox, stack: &Stack, folder: PathBuf) -> Result<Self> {
-        let compiling = is_compiled(stack).then(|| COMPILING.lock().unwrap());
+        let compiling = compile_alone(stack);
         toolbox.run(&stack.commands.install, &folder)?.expect_success()?;
         if let Some(build) = &stack.commands.build {
-            toolbox.run(build, &folder)?.expect_success()?;
+            toolbox.sharing().run(build, &folder)?.expect_success()?;
         }
         if compiling.is_some() {
             take_programs(&toolbox.caches, stack, &folder)?;
@@ -164,8 +164,11 @@ impl Project {
     }
 }
 
-fn is_compiled(stack: &Stack) -> bool {
-    stack.bin.starts_with("target/")
+/// Keeps other clones of a compiled stack from compiling, or from testing what they compiled, at the same time.
+pub fn compile_alone(stack: &Stack) -> Option<MutexGuard<'static, ()>> {
+    let is_compiled = stack.bin.starts_with("target/");
+    // Another trial's panic while it compiled is that trial's failure.
+    is_compiled.then(|| COMPILING.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Copies what cargo compiled into the shared folder to where the clone's own build would have put it.
