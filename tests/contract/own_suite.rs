@@ -28,7 +28,7 @@ fn workbench(case: &Case) -> Result<Arc<Project>> {
 }
 
 fn run_checks(case: &Case, project: &Project) -> Result<()> {
-    let _alone = compile_alone(case.stack());
+    let _alone = compile_alone(case.stack(), &project.folder)?;
     let bin = project.folder.join(&case.stack().bin);
     for line in &case.stack().commands.check {
         case.toolbox()
@@ -42,7 +42,7 @@ fn run_tests(case: &Case, project: &Project, stage: &Stage) -> Result<()> {
     let Some(line) = &case.stack().commands.test else {
         return Ok(());
     };
-    let _alone = compile_alone(case.stack());
+    let _alone = compile_alone(case.stack(), &project.folder)?;
     let bin = project.folder.join(&case.stack().bin);
     case.toolbox()
         .run_with(line, &project.folder, Some(&bin), &stage.variables)?
