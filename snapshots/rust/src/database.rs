@@ -40,7 +40,6 @@ pub fn is_away(error: &DbErr) -> bool {
 }
 
 /// Lets one migration run at a time; lasts as long as the connection that took it.
-#[derive(Debug)]
 pub enum MigrationLock {
     Postgres(PoolConnection<Postgres>),
     MySql(PoolConnection<MySql>),

@@ -16,7 +16,6 @@ use crate::problems::Problem;
 const BODY_LIMIT: usize = 1024 * 1024;
 const DISCARD_LIMIT: usize = 16 * BODY_LIMIT;
 
-#[derive(Debug)]
 pub struct Json<T>(pub T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
@@ -44,7 +43,6 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-#[derive(Debug)]
 pub struct Query<T>(pub T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
@@ -57,7 +55,6 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-#[derive(Debug)]
 pub struct Path<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
@@ -73,8 +70,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case("application/json")
+    let kind = kind.unwrap_or_default().to_ascii_lowercase();
+    let (essence, _) = kind.split_once(';').unwrap_or((&kind, ""));
+    let subtype = essence.trim().strip_prefix("application/");
+    subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Problem> {

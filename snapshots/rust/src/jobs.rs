@@ -4,7 +4,6 @@
 //! lives. A job whose lease ran out, because its worker died or because it failed, goes to the next
 //! worker that asks. So a job may run more than once: it must not matter.
 
-use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
@@ -14,7 +13,7 @@ use redis::streams::{StreamAutoClaimOptions, StreamClaimOptions, StreamId, Strea
 use redis::{AsyncTypedCommands as _, RedisResult};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time;
+use tokio::time::{self, Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, error, error_span, info, warn};
 
@@ -37,7 +36,6 @@ pub trait Job: Serialize + DeserializeOwned {
 }
 
 /// A kind of job, for a worker to look up.
-#[derive(Clone, Copy, Debug)]
 pub struct Handler<C> {
     name: &'static str,
     run: fn(C, String) -> BoxFuture<'static, anyhow::Result<()>>,
@@ -65,12 +63,6 @@ pub struct Jobs {
     pub stream: String,
     pub lease: Duration,
     pub give_up_after: Duration,
-}
-
-impl fmt::Debug for Jobs {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Jobs").field("stream", &self.stream).finish_non_exhaustive()
-    }
 }
 
 impl Jobs {
@@ -189,7 +181,8 @@ impl Jobs {
         let arguments = delivery.get("arguments").unwrap_or_default();
         let job = (handler.run)(context, arguments).in_current_span();
         let mut job = AbortOnDropHandle::new(tokio::spawn(job));
-        let mut renewal = time::interval(self.lease / 4);
+        let renew_after = self.lease / 4;
+        let mut renewal = time::interval_at(Instant::now() + renew_after, renew_after);
         let timeout = time::sleep(TIMEOUT);
         tokio::pin!(timeout);
         loop {

@@ -12,6 +12,7 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber, error};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -19,7 +20,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::settings::InvalidSettings;
 
 pub fn init(level: LevelFilter) {
-    tracing_subscriber::registry().with(level).with(JsonLines).init();
+    // There PostgreSQL notes each table that it was not to create, for it is there.
+    let levels = Targets::new().with_default(level);
+    let levels = levels.with_target("sqlx::postgres::notice", level.min(LevelFilter::WARN));
+    tracing_subscriber::registry().with(levels).with(JsonLines).init();
     panic::set_hook(Box::new(log_panic));
 }
 
@@ -80,6 +84,14 @@ impl Fields {
     fn insert(&mut self, field: &Field, value: impl Into<Value>) {
         self.rest.push((field.name(), value.into()));
     }
+
+    fn insert_text(&mut self, field: &Field, text: String) {
+        if field.name() == "message" {
+            self.message = text;
+        } else {
+            self.insert(field, text);
+        }
+    }
 }
 
 impl Visit for Fields {
@@ -100,16 +112,11 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.insert(field, value);
+        self.insert_text(field, value.to_owned());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let value = format!("{value:?}");
-        if field.name() == "message" {
-            self.message = value;
-        } else {
-            self.insert(field, value);
-        }
+        self.insert_text(field, format!("{value:?}"));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::jobs::Jobs;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Services {
     pub database: DatabaseConnection,
     pub redis: ConnectionManager,
@@ -23,7 +23,6 @@ pub struct Services {
 }
 
 /// What is run once, by hand or by a timetable.
-#[derive(Clone, Copy, Debug)]
 pub struct Task {
     pub name: &'static str,
     pub about: &'static str,

@@ -1,6 +1,5 @@
 //! Sessions: an id in a signed cookie, the data in Redis, so that any process can serve anybody.
 
-use std::fmt;
 use std::time::Duration;
 
 use redis::AsyncTypedCommands as _;
@@ -15,12 +14,6 @@ pub const LIFETIME: Duration = Duration::from_hours(14 * 24);
 pub struct Sessions {
     redis: ConnectionManager,
     prefix: String,
-}
-
-impl fmt::Debug for Sessions {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Sessions").finish_non_exhaustive()
-    }
 }
 
 impl Sessions {

@@ -27,7 +27,7 @@ use crate::shutdown::Shutdown;
 
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct App {
     services: Services,
     cookie_key: Key,
@@ -74,7 +74,7 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct About {
     name: &'static str,
     release: String,
@@ -84,7 +84,7 @@ async fn root(State(app): State<App>) -> Json<About> {
     Json(About { name: NAME, release: app.release })
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Health {
     status: &'static str,
 }

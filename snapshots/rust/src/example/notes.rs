@@ -27,7 +27,7 @@ pub fn router() -> Router<App> {
     Router::new().route("/notes", get(list).post(create)).route("/notes/{id}", get(show))
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(try_from = "i64")]
 struct Id(i64);
 
@@ -39,7 +39,7 @@ impl TryFrom<i64> for Id {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct Body(String);
 
@@ -58,7 +58,7 @@ impl TryFrom<String> for Body {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(try_from = "u64")]
 struct Limit(u64);
 
@@ -76,12 +76,12 @@ impl Default for Limit {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct NewNote {
     body: Body,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Page {
     #[serde(default)]
     limit: Limit,
@@ -123,7 +123,7 @@ async fn list(
     Ok(Json(notes.all(&services.database).await?))
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 pub struct CountWords {
     pub note_id: i64,
 }

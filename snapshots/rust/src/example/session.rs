@@ -18,12 +18,12 @@ pub fn router() -> Router<App> {
     Router::new().route("/session", get(show).post(begin).delete(end))
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 struct Visitor {
     name: Name,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(try_from = "String")]
 struct Name(String);
 
