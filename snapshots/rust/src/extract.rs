@@ -1,6 +1,7 @@
 //! What a handler takes from a request; where that is not to be had, the answer is a problem.
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -63,6 +64,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match extract::Path::from_request_parts(parts, state).await {
             Ok(extract::Path(value)) => Ok(Self(value)),
+            Err(PathRejection::FailedToDeserializePathParams(error)) => {
+                Err(Problem::invalid("path", error.into_kind().to_string()))
+            }
             Err(rejection) => Err(Problem::invalid("path", rejection.body_text())),
         }
     }

@@ -28,14 +28,15 @@ pub fn router() -> Router<App> {
 }
 
 #[derive(Deserialize)]
-#[serde(try_from = "i64")]
+#[serde(try_from = "String")]
 struct Id(i64);
 
-impl TryFrom<i64> for Id {
+impl TryFrom<String> for Id {
     type Error = &'static str;
 
-    fn try_from(id: i64) -> Result<Self, Self::Error> {
-        if id < 1 { Err("must be at least 1") } else { Ok(Self(id)) }
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        let id = id.parse().ok().filter(|id| *id > 0);
+        id.map(Self).ok_or("must be a whole number from 1 to 9223372036854775807")
     }
 }
 
@@ -59,14 +60,15 @@ impl TryFrom<String> for Body {
 }
 
 #[derive(Deserialize)]
-#[serde(try_from = "u64")]
+#[serde(try_from = "String")]
 struct Limit(u64);
 
-impl TryFrom<u64> for Limit {
+impl TryFrom<String> for Limit {
     type Error = &'static str;
 
-    fn try_from(limit: u64) -> Result<Self, Self::Error> {
-        if (1..=100).contains(&limit) { Ok(Self(limit)) } else { Err("must be from 1 to 100") }
+    fn try_from(limit: String) -> Result<Self, Self::Error> {
+        let limit = limit.parse().ok().filter(|limit| (1..=100).contains(limit));
+        limit.map(Self).ok_or("must be a whole number from 1 to 100")
     }
 }
 

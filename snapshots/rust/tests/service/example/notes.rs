@@ -114,8 +114,12 @@ async fn what_is_wrong_is_named() {
     let wrong = json!([{ "field": "body.body", "detail": "must have 1 to 10,000 characters" }]);
     assert_eq!(body["errors"], wrong);
     let query = client.get("/notes?limit=0").await.json();
-    let wrong = json!([{ "field": "query.limit", "detail": "must be from 1 to 100" }]);
+    let wrong =
+        json!([{ "field": "query.limit", "detail": "must be a whole number from 1 to 100" }]);
     assert_eq!(query["errors"], wrong);
+    let path = client.get("/notes/x").await.json();
+    let rule = "must be a whole number from 1 to 9223372036854775807";
+    assert_eq!(path["errors"], json!([{ "field": "path", "detail": rule }]));
 }
 
 #[tokio::test]
