@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use include_dir::{Dir, DirEntry, File, include_dir};
 use serde::de::DeserializeOwned;
-use tera::{Context, Delimiters, Tera};
+use tera::{Context, Delimiters, Kwargs, State, Tera};
 
 use crate::error::{Error, Result};
 use crate::factor::Factor;
@@ -246,7 +246,17 @@ fn open_tera() -> Result<Tera> {
         comment_end: "#>".into(),
     })
     .map_err(|error| embedded("delimiters", &error))?;
+    tera.register_filter("sort_packages", sort_packages);
     Ok(tera)
+}
+
+/// Cargo keeps the packages of its lock file in order: where the service's own stands depends on its name.
+fn sort_packages(packages: &str, _: Kwargs, _: &State) -> String {
+    let name =
+        |package: &str| package.lines().find(|line| line.starts_with("name = ")).map(str::to_owned);
+    let mut packages: Vec<&str> = packages.trim().split("\n\n").collect();
+    packages.sort_by_cached_key(|package| name(package));
+    packages.join("\n\n")
 }
 
 fn embedded(path: &str, error: &dyn std::error::Error) -> Error {

@@ -188,8 +188,9 @@ fn a_wrong_answer_is_told_even_where_a_stronger_source_gives_a_right_one() {
 fn all_that_is_missing_is_named_in_one_error() {
     let place = Place::new();
     let all = ["name", "stack", "database", "ci", "deploy"];
-    let flags =
-        ["NAME", "--stack python", "--database postgres|mysql", "--ci github|gitlab", "--deploy"];
+    let stacks: Vec<_> = list_stacks(&place).into_iter().map(|(slug, _)| slug).collect();
+    let stack = format!("--stack {}", stacks.join("|"));
+    let flags = ["NAME", &stack, "--database postgres|mysql", "--ci github|gitlab", "--deploy"];
     let run = place.run(["new"]).expect(2).says(&all).says(&flags);
     for key in all {
         assert!(run.err.contains(&format!("DOZEN_{}", key.to_uppercase())), "{run:#?}");

@@ -48,10 +48,12 @@ fn recorded(place: &Place, folder: &str) -> toml::Table {
 #[test]
 fn the_whole_dialogue_with_the_defaults_makes_a_repository() {
     let place = Place::new();
+    let (stack, _) = &list_stacks(&place)[0];
     let mut terminal = Terminal::start(&place, &["new"]);
     terminal.walk_to(REVIEW);
     let screen = terminal.screen();
-    for shown in ["Name        shop", "Stack       python", "Database    postgres", "one commit"] {
+    let shown = format!("Stack       {stack}");
+    for shown in ["Name        shop", &shown, "Database    postgres", "one commit"] {
         assert!(screen.contains(shown), "{shown}:\n{screen}");
     }
     assert_eq!(names(&place.work()), [""; 0], "nothing is written before it is confirmed");
@@ -65,7 +67,7 @@ fn the_whole_dialogue_with_the_defaults_makes_a_repository() {
     assert_eq!(place.git("shop", &["status", "--porcelain"]), "");
 
     // The same answers without a terminal give the same tree.
-    place.ok(["new", "shop", "--stack", "python", "--yes", "--into", "again"]);
+    place.ok(["new", "shop", "--stack", stack, "--yes", "--into", "again"]);
     assert_eq!(snapshot(&place.path("shop")), snapshot(&place.path("again")));
 }
 
@@ -86,9 +88,10 @@ fn arrow_keys_choose() {
 #[test]
 fn going_back_is_possible_to_the_first_question_and_forgets_nothing() {
     let place = Place::new();
+    let (_, stack) = &list_stacks(&place)[0];
     let mut terminal = Terminal::start(&place, &["new"]);
     terminal.walk_to("Database").press(DOWN).take("MySQL");
-    for (prompt, preset) in [("CI", "GitHub"), ("Database", "MySQL"), ("Stack", "Python")] {
+    for (prompt, preset) in [("CI", "GitHub"), ("Database", "MySQL"), ("Stack", stack)] {
         terminal.asked(prompt).wait_for(&format!("\u{276f} {preset}"));
         while !terminal.screen().contains("\u{276f} \u{2190} back") {
             terminal.press(DOWN).settle();
@@ -109,11 +112,12 @@ fn going_back_is_possible_to_the_first_question_and_forgets_nothing() {
 #[test]
 fn every_answer_can_be_changed_in_the_review() {
     let place = Place::new();
+    let (_, stack) = &list_stacks(&place)[0];
     let mut terminal = Terminal::start(&place, &["new"]);
     terminal.walk_to(REVIEW).press(DOWN).take("change Name");
     terminal.asked("Name (shop)").press("other\r");
     terminal.asked(REVIEW).press(DOWN).press(DOWN).take("change Stack");
-    terminal.asked("Stack").take("Python");
+    terminal.asked("Stack").take(stack);
     for (down, prompt, choice) in
         [(3, "Database", "MySQL"), (4, "CI", "GitLab CI"), (5, "Deployment", "Heroku")]
     {

@@ -333,6 +333,26 @@ fn no_secret_is_recorded() {
 // On what others wrote
 
 #[test]
+fn a_rust_repository_tells_what_it_is_made_of() {
+    let mut files = axum();
+    files.insert("Cargo.lock".into(), Vec::new());
+    files.insert("rust-toolchain.toml".into(), b"[toolchain]\nchannel = \"1.95.0\"\n".to_vec());
+    files.insert(
+        "src/settings.rs".into(),
+        b"#[arg(long, env = \"REDIS_URL\")]\nlet home = env::var_os(\"HOME\");\n".to_vec(),
+    );
+    let service = detect::detect(&tree(&files), Path::new(ROOT), None).unwrap();
+    assert_eq!((service.stack.as_str(), service.slug.as_str()), ("rust", "shop-api"));
+    assert_eq!(service.facts.framework.as_deref(), Some("axum"));
+    assert_eq!(service.facts.package_manager.as_deref(), Some("cargo"));
+    assert_eq!(service.facts.runtime.unwrap().version, "1.95.0");
+    assert_eq!(service.facts.processes[0].command, "./target/release/shop-api");
+    assert_eq!(service.options["database"], "postgres");
+    let variables: Vec<_> = service.variables.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(variables, ["DATABASE_URL", "REDIS_URL"]);
+}
+
+#[test]
 fn adding_twice_is_adding_once() {
     for (name, files) in list_shaped() {
         for factors in selections() {

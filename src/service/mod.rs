@@ -92,6 +92,8 @@ pub struct Runtime {
 pub struct Commands {
     pub install: Option<String>,
     pub build: Option<String>,
+    /// What is built instead on a developer's machine.
+    pub build_dev: Option<String>,
     /// Linters and type checkers.
     pub check: Vec<String>,
     pub format: Vec<String>,
@@ -236,11 +238,16 @@ impl Service {
     }
 }
 
-/// The variables that the layers of a stack declare, sorted.
+/// The variables that the layers of a stack declare, sorted. A stack may have its own words for a common one.
 fn declare_variables(stack: &str, context: &Context) -> Result<Vec<Variable>> {
-    let mut variables = Vec::new();
+    let mut variables: Vec<Variable> = Vec::new();
     for path in templates::find_layer_data(stack, "variables.toml") {
-        variables.extend(templates::render_data::<VariablesFile>(&[&path], context)?.variable);
+        for variable in templates::render_data::<VariablesFile>(&[&path], context)?.variable {
+            match variables.iter_mut().find(|known| known.name == variable.name) {
+                Some(known) => *known = variable,
+                None => variables.push(variable),
+            }
+        }
     }
     variables.sort_by_key(|variable| !variable.required);
     Ok(variables)

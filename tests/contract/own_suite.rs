@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::case::{Case, Claim, Order, Stage, Starter, Web};
 use crate::patience::stays;
-use crate::project::{self, Project};
+use crate::project::{self, Project, compile_alone};
 use crate::variables::Variables;
 
 pub const FACTOR: &str = "own-suite";
@@ -31,6 +31,7 @@ fn workbench(case: &Case) -> Result<Arc<Project>> {
 }
 
 fn run_checks(case: &Case, folder: &Path) -> Result<()> {
+    let _alone = compile_alone(case.stack(), folder)?;
     let bin = folder.join(&case.stack().bin);
     for line in &case.stack().commands.check {
         case.toolbox()
@@ -44,6 +45,7 @@ fn run_tests(case: &Case, project: &Project, stage: &Stage) -> Result<()> {
     let Some(line) = &case.stack().commands.test else {
         return Ok(());
     };
+    let _alone = compile_alone(case.stack(), &project.folder)?;
     let bin = project.folder.join(&case.stack().bin);
     case.toolbox()
         .run_with(line, &project.folder, Some(&bin), &stage.variables)?

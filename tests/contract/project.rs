@@ -1,9 +1,11 @@
 //! Owns a rendered project: where it comes from, its clean clone, its install, its processes and tasks.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
@@ -12,6 +14,7 @@ use crate::backing::Engine;
 use crate::stack::Stack;
 use crate::tether::Tether;
 use crate::tool::{Caches, Toolbox, path_with};
+use crate::tree;
 
 pub const NAME: &str = "my-shop";
 
@@ -128,10 +131,10 @@ pub struct Project {
 impl Project {
     /// Installs and builds what stands in a folder.
     pub fn install(toolbox: &Toolbox, stack: &Stack, folder: PathBuf) -> Result<Self> {
-        let compiling = is_compiled(stack).then(|| COMPILING.lock().unwrap());
+        let compiling = compile_alone(stack, &folder)?;
         toolbox.run(&stack.commands.install, &folder)?.expect_success()?;
         if let Some(build) = &stack.commands.build {
-            toolbox.run(build, &folder)?.expect_success()?;
+            toolbox.sharing().run(build, &folder)?.expect_success()?;
         }
         if compiling.is_some() {
             take_programs(&toolbox.caches, stack, &folder)?;
@@ -164,8 +167,23 @@ impl Project {
     }
 }
 
-fn is_compiled(stack: &Stack) -> bool {
-    stack.bin.starts_with("target/")
+/// Keeps other clones of a compiled stack from compiling, or from testing what they compiled, at the same time.
+///
+/// To cargo all clones are one package, and what another of them compiled after this one's files were written is
+/// up to date: so they are written now.
+pub fn compile_alone(stack: &Stack, folder: &Path) -> Result<Option<MutexGuard<'static, ()>>> {
+    if !stack.bin.starts_with("target/") {
+        return Ok(None);
+    }
+    // Another trial's panic while it compiled is that trial's failure.
+    let alone = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = SystemTime::now();
+    for path in tree::files(folder, &["target".to_owned(), ".git".to_owned()]) {
+        File::open(&path)
+            .and_then(|file| file.set_modified(now))
+            .with_context(|| format!("touch {}", path.display()))?;
+    }
+    Ok(Some(alone))
 }
 
 /// Copies what cargo compiled into the shared folder to where the clone's own build would have put it.

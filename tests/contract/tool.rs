@@ -104,6 +104,12 @@ impl Toolbox {
         Self { tether: Arc::clone(tether), caches }
     }
 
+    /// The same with the caches of all, for what is built from an install: cargo would compile anew whatever it
+    /// downloaded to another place.
+    pub fn sharing(&self) -> Self {
+        Self::new(&self.tether, Caches::shared())
+    }
+
     /// Runs a line without a shell, as the stack's facts have it.
     pub fn run(&self, line: &str, folder: &Path) -> Result<Finished> {
         self.run_with(line, folder, None, &Variables::default())

@@ -269,6 +269,14 @@ pub fn list_combinations(place: &Place) -> Vec<Vec<(String, String)>> {
     combinations
 }
 
+/// The slugs and the titles of the stacks, in their order.
+pub fn list_stacks(place: &Place) -> Vec<(String, String)> {
+    let catalogue = place.ok(["list", "--json"]).json();
+    let text = |stack: &serde_json::Value, key: &str| stack[key].as_str().unwrap().to_owned();
+    let stacks = catalogue["stacks"].as_array().unwrap();
+    stacks.iter().map(|stack| (text(stack, "stack"), text(stack, "title"))).collect()
+}
+
 /// The slugs of the twelve, in their order.
 pub fn list_factors(place: &Place) -> Vec<String> {
     let catalogue = place.ok(["list", "--json"]).json();

@@ -1,0 +1,3 @@
+pub mod note;
+pub mod notes;
+pub mod session;
