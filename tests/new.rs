@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 
+use dozen::stack::Stack;
 use support::*;
 
 /// What answers all questions, for a service called `shop`.
@@ -188,8 +189,9 @@ fn a_wrong_answer_is_told_even_where_a_stronger_source_gives_a_right_one() {
 fn all_that_is_missing_is_named_in_one_error() {
     let place = Place::new();
     let all = ["name", "stack", "database", "ci", "deploy"];
-    let flags =
-        ["NAME", "--stack python", "--database postgres|mysql", "--ci github|gitlab", "--deploy"];
+    let stacks: Vec<_> = Stack::all().unwrap().into_iter().map(|stack| stack.slug).collect();
+    let stack = format!("--stack {}", stacks.join("|"));
+    let flags = ["NAME", &stack, "--database postgres|mysql", "--ci github|gitlab", "--deploy"];
     let run = place.run(["new"]).expect(2).says(&all).says(&flags);
     for key in all {
         assert!(run.err.contains(&format!("DOZEN_{}", key.to_uppercase())), "{run:#?}");

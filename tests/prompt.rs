@@ -9,6 +9,7 @@ mod terminal;
 
 use std::fs;
 
+use dozen::stack::Stack;
 use rustix::process::Signal;
 use support::*;
 use terminal::*;
@@ -45,13 +46,20 @@ fn recorded(place: &Place, folder: &str) -> toml::Table {
     text.parse::<toml::Table>().unwrap()["answers"].as_table().unwrap().clone()
 }
 
+/// The one that a prompt offers first.
+fn first_stack() -> Stack {
+    Stack::all().unwrap().remove(0)
+}
+
 #[test]
 fn the_whole_dialogue_with_the_defaults_makes_a_repository() {
     let place = Place::new();
     let mut terminal = Terminal::start(&place, &["new"]);
     terminal.walk_to(REVIEW);
     let screen = terminal.screen();
-    for shown in ["Name        shop", "Stack       python", "Database    postgres", "one commit"] {
+    let stack = first_stack().slug;
+    let chosen = format!("Stack       {stack}");
+    for shown in ["Name        shop", &chosen, "Database    postgres", "one commit"] {
         assert!(screen.contains(shown), "{shown}:\n{screen}");
     }
     assert_eq!(names(&place.work()), [""; 0], "nothing is written before it is confirmed");
@@ -65,7 +73,7 @@ fn the_whole_dialogue_with_the_defaults_makes_a_repository() {
     assert_eq!(place.git("shop", &["status", "--porcelain"]), "");
 
     // The same answers without a terminal give the same tree.
-    place.ok(["new", "shop", "--stack", "python", "--yes", "--into", "again"]);
+    place.ok(["new", "shop", "--stack", &stack, "--yes", "--into", "again"]);
     assert_eq!(snapshot(&place.path("shop")), snapshot(&place.path("again")));
 }
 
@@ -88,7 +96,8 @@ fn going_back_is_possible_to_the_first_question_and_forgets_nothing() {
     let place = Place::new();
     let mut terminal = Terminal::start(&place, &["new"]);
     terminal.walk_to("Database").press(DOWN).take("MySQL");
-    for (prompt, preset) in [("CI", "GitHub"), ("Database", "MySQL"), ("Stack", "Python")] {
+    let stack = first_stack().title;
+    for (prompt, preset) in [("CI", "GitHub"), ("Database", "MySQL"), ("Stack", stack.as_str())] {
         terminal.asked(prompt).wait_for(&format!("\u{276f} {preset}"));
         while !terminal.screen().contains("\u{276f} \u{2190} back") {
             terminal.press(DOWN).settle();
@@ -113,7 +122,7 @@ fn every_answer_can_be_changed_in_the_review() {
     terminal.walk_to(REVIEW).press(DOWN).take("change Name");
     terminal.asked("Name (shop)").press("other\r");
     terminal.asked(REVIEW).press(DOWN).press(DOWN).take("change Stack");
-    terminal.asked("Stack").take("Python");
+    terminal.asked("Stack").take(&first_stack().title);
     for (down, prompt, choice) in
         [(3, "Database", "MySQL"), (4, "CI", "GitLab CI"), (5, "Deployment", "Heroku")]
     {
