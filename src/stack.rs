@@ -56,7 +56,8 @@ pub struct Detection {
     pub migrations: Vec<Known>,
     /// How the names of source files end.
     pub sources: Vec<String>,
-    /// Regular expressions of an environment variable being read; their first group is its name.
+    /// Regular expressions of environment variables being read; their first group is the name, or the names
+    /// with commas between them.
     pub reads_variable: Vec<String>,
 }
 

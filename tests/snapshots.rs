@@ -131,22 +131,36 @@ fn every_other_combination_renders_what_its_digest_says() {
     assert_eq!(fs::read_to_string(path).unwrap_or_default(), lines, "`just bless`");
 }
 
-fn is_lock(path: &str) -> bool {
-    Path::new(path).extension().is_some_and(|end| end == "lock")
+/// The packages that a lock file names; none, if the file is no lock.
+fn locked_packages(path: &str, bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    if path == "package-lock.json" {
+        let lock: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let places = lock["packages"].as_object().unwrap().keys();
+        return places
+            .filter_map(|place| Some(place.rsplit_once("node_modules/")?.1.to_owned()))
+            .collect();
+    }
+    if Path::new(path).extension().is_none_or(|end| end != "lock") {
+        return Vec::new();
+    }
+    let lock: toml::Table = text.parse().unwrap();
+    let packages = lock["package"].as_array().unwrap().iter();
+    packages.map(|package| package["name"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn no_service_is_called_like_a_package_of_its_lock_file() {
     for stack in Stack::all().unwrap() {
         let reserved = stack.reserved().unwrap();
-        let files = render(&stack.slug, &[]);
-        for (path, bytes) in files.iter().filter(|(path, _)| is_lock(path)) {
-            let lock: toml::Table = String::from_utf8_lossy(bytes).parse().unwrap();
-            for package in lock["package"].as_array().unwrap() {
-                let name = package["name"].as_str().unwrap();
-                let taken = name != NAME && Name::parse(name, &reserved).is_ok();
+        let mut packages = 0;
+        for (path, bytes) in render(&stack.slug, &[]) {
+            for name in locked_packages(&path, &bytes) {
+                packages += 1;
+                let taken = name != NAME && Name::parse(&name, &reserved).is_ok();
                 assert!(!taken, "{path} has {name}: reserve it in {}/reserved.toml", stack.slug);
             }
         }
+        assert!(packages > 0, "{} renders no lock file that is understood", stack.slug);
     }
 }

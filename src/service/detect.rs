@@ -199,7 +199,11 @@ fn read_variables(tree: &Tree, stack: &Stack) -> Result<Vec<Variable>> {
         for path in tree.files().filter(|path| is_source(path.as_str())) {
             let text = tree.text(path).unwrap_or_default();
             for found in expression.captures_iter(&text) {
-                remember_variable(&mut variables, found.get(1).map_or("", |name| name.as_str()));
+                // Several at once, where a language takes variables apart: `A, B: b, C = "default"`.
+                for name in found.get(1).map_or("", |names| names.as_str()).split(',') {
+                    let name = name.split([':', '=']).next().unwrap_or_default();
+                    remember_variable(&mut variables, name.trim());
+                }
             }
         }
     }

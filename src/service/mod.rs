@@ -105,6 +105,8 @@ pub struct Commands {
     pub migration_about: Option<String>,
     /// What the others are started with in development, so that they find their executables and `.env`.
     pub run: Option<String>,
+    /// The program that `run` begins with and the others too, where it is to stand there only once.
+    pub program: Option<String>,
     /// Starts the process `$@` again whenever a source changes.
     pub watch: Option<String>,
 }
