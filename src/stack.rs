@@ -40,6 +40,8 @@ pub struct Detection {
     pub manifests: Vec<String>,
     /// A file that must stand there as well: such a stack is tried before those without one.
     pub marker: Option<String>,
+    /// A dependency that will do in the marker's place.
+    pub dependency: Option<String>,
     /// Where the service's name stands, the first that is there.
     pub names: Vec<String>,
     /// Where the runtime's version stands, the first that is there.

@@ -119,6 +119,23 @@ fn express() -> Files {
     ])
 }
 
+fn django() -> Files {
+    files(&[
+        ("requirements.txt", "Django==5.2\npsycopg[binary]==3.2\ncelery[redis]\n"),
+        (
+            "manage.py",
+            "import os\n\nos.environ.setdefault(\"DJANGO_SETTINGS_MODULE\", \"shop.settings\")\n",
+        ),
+        (
+            "shop/settings.py",
+            "DATABASES = {\"default\": env.db_url(\"DATABASE_URL\")}\nDEBUG = env.bool('DEBUG', False)\n\
+             SECRET_KEY = env(\"SECRET_KEY\")\nREDIS = config(\"REDIS_URL\", default=\"\")\n\
+             SENTRY = os.getenv(\"SENTRY_DSN\")\n",
+        ),
+        (".gitignore", "*.pyc\nstaticfiles/\n"),
+    ])
+}
+
 fn axum() -> Files {
     files(&[
         (
@@ -134,10 +151,11 @@ fn axum() -> Files {
 
 /// Those whose stack this build knows: all of them, once it has all stacks.
 fn strangers() -> Vec<(&'static str, Files)> {
-    let known: Vec<_> = [("flask", flask()), ("express", express()), ("axum", axum())]
-        .into_iter()
-        .filter(|(_, files)| detect::find_stack(&tree(files), Path::new(ROOT)).is_ok())
-        .collect();
+    let known: Vec<_> =
+        [("flask", flask()), ("django", django()), ("express", express()), ("axum", axum())]
+            .into_iter()
+            .filter(|(_, files)| detect::find_stack(&tree(files), Path::new(ROOT)).is_ok())
+            .collect();
     assert!(!known.is_empty());
     known
 }
@@ -188,6 +206,32 @@ fn show(plan: &Plan) -> String {
         writeln!(text, "{}: {}", conflict.path, conflict.reason).unwrap();
     }
     text
+}
+
+// What a repository is taken for
+
+#[test]
+fn django_is_told_from_the_rest_of_python() {
+    let stack_of = |files: &Files| detect::find_stack(&tree(files), Path::new(ROOT)).unwrap().slug;
+    assert_eq!(stack_of(&flask()), "python");
+    assert_eq!(stack_of(&django()), "django");
+    let mut without_manage = django();
+    without_manage.remove("manage.py");
+    assert_eq!(stack_of(&without_manage), "django");
+    let mut without_manifest = django();
+    without_manifest.remove("requirements.txt");
+    assert_eq!(stack_of(&without_manifest), "django");
+}
+
+#[test]
+fn a_django_repository_is_read() {
+    let service = detect::detect(&tree(&django()), Path::new(ROOT), None).unwrap();
+    assert_eq!(service.facts.framework.as_deref(), Some("Django"));
+    assert_eq!(service.facts.commands.migrate.as_deref(), Some("python manage.py migrate"));
+    let engines: Vec<_> = service.facts.backing.iter().map(|one| one.engine.as_str()).collect();
+    assert_eq!(engines, ["postgres", "redis"]);
+    let variables: Vec<_> = service.variables.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(variables, ["DATABASE_URL", "DEBUG", "REDIS_URL", "SECRET_KEY", "SENTRY_DSN"]);
 }
 
 // After `new`

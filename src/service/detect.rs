@@ -10,7 +10,7 @@ use crate::answers::name::Name;
 use crate::answers::question::Question;
 use crate::answers::record;
 use crate::error::{Error, Result};
-use crate::stack::{Known, Stack};
+use crate::stack::{Detection, Known, Stack};
 use crate::tree::Tree;
 
 const PROCFILE: &str = "Procfile";
@@ -42,11 +42,16 @@ pub fn find_stack(tree: &Tree, root: &Path) -> Result<Stack> {
     let mut stacks = Stack::all()?;
     stacks.sort_by_key(|stack| stack.detect.marker.is_none());
     let stands = |name: &String| tree.root_text(name).is_some();
+    let is_marked = |signs: &Detection| {
+        signs.marker.iter().all(stands)
+            || signs
+                .dependency
+                .as_ref()
+                .is_some_and(|name| list_dependencies(tree, &signs.manifests).contains(name))
+    };
     stacks
         .iter()
-        .find(|stack| {
-            stack.detect.manifests.iter().any(stands) && stack.detect.marker.iter().all(stands)
-        })
+        .find(|stack| stack.detect.manifests.iter().any(stands) && is_marked(&stack.detect))
         .cloned()
         .ok_or_else(|| Error::UnknownRepository {
             path: root.to_owned(),

@@ -69,6 +69,8 @@ pub struct Facts {
     pub example: Vec<Step>,
     /// What the service is, in a sentence.
     pub about: String,
+    /// What else there is to say of running it, a paragraph each.
+    pub remarks: Vec<String>,
     /// What has to be on a developer's machine beside Docker and make.
     pub needs: String,
     /// What an interpreter may write into the tree while it runs.

@@ -241,9 +241,24 @@ fn defaults_release(case: &Case) -> Result<()> {
 }
 
 fn defaults_concurrency(case: &Case) -> Result<()> {
-    let number = case.shop()?.web.process.listening_processes();
-    ensure!(number == 1, "{number} processes hold the port by default");
-    Ok(())
+    // Some servers have a parent that holds the port too: what counts is what the variable adds.
+    let stage = case.stage()?;
+    let unset = stage.web()?;
+    let variables = stage.on_another_port()?;
+    let one = stage.web_with(&variables.with("WEB_CONCURRENCY", &1))?;
+    let variables = stage.on_another_port()?;
+    let two = stage.web_with(&variables.with("WEB_CONCURRENCY", &2))?;
+    let holders = |web: &Web| web.process.listening_processes();
+    wait_for("a second server with WEB_CONCURRENCY=2", SOON, || {
+        Ok((holders(&two) > holders(&one)).then_some(()))
+    })?;
+    ensure!(
+        holders(&unset) == holders(&one),
+        "{} processes hold the port by default, {} with WEB_CONCURRENCY=1",
+        holders(&unset),
+        holders(&one)
+    );
+    [unset, one, two].into_iter().try_for_each(|web| web.process.end())
 }
 
 fn obeys_log_level(case: &Case) -> Result<()> {

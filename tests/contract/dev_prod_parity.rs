@@ -20,7 +20,10 @@ pub const CLAIMS: &[Claim] = &[
         same_images,
     ),
     Claim::new("no image is tagged latest, or not tagged at all", no_floating_image),
-    Claim::new(".env.example has the variables of the contract and no others", same_variables),
+    Claim::new(
+        ".env.example has the variables of the contract, those that the stack declares, and no others",
+        same_variables,
+    ),
     Claim::new(".env.example names the engine that compose and CI run", same_engine),
 ];
 
@@ -173,8 +176,10 @@ fn same_variables(case: &Case) -> Result<()> {
     }
     for name in example.keys() {
         ensure!(
-            REQUIRED.contains(&name.as_str()) || OPTIONAL.contains(&name.as_str()),
-            ".env.example has {name}, which is no variable of the contract"
+            REQUIRED.contains(&name.as_str())
+                || OPTIONAL.contains(&name.as_str())
+                || case.stack().own_variables.contains(name),
+            ".env.example has {name}, which is no variable of the contract or of the stack"
         );
     }
     Ok(())

@@ -21,6 +21,8 @@ pub struct Stack {
     pub caches: Vec<String>,
     /// What the README says to run to delete the example, as lines for a shell.
     pub remove_example: Vec<String>,
+    /// The variables that it declares beside those that every stack has.
+    pub own_variables: Vec<String>,
     /// Adds a migration whose SQL fails: a script for a shell.
     pub add_failing_migration: String,
 }
@@ -57,9 +59,25 @@ impl Stack {
             lock: lock.context("the stack has no lock file")?,
             caches,
             remove_example: example.into_iter().map(|step| step.run).collect(),
+            own_variables: Self::own_variables(name)?,
             add_failing_migration: std::fs::read_to_string(&script)
                 .with_context(|| format!("read {}", script.display()))?,
         })
+    }
+
+    /// The names in the `variables.toml` of its own layers.
+    fn own_variables(name: &str) -> Result<Vec<String>> {
+        let layers = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(name);
+        let mut names = Vec::new();
+        for layer in std::fs::read_dir(layers)? {
+            let Ok(text) = std::fs::read_to_string(layer?.path().join("variables.toml")) else {
+                continue;
+            };
+            names.extend(text.lines().filter_map(|line| {
+                Some(line.strip_prefix("name = \"")?.strip_suffix('"')?.to_owned())
+            }));
+        }
+        Ok(names)
     }
 
     /// The stacks of this dozen.

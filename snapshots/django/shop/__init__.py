@@ -1,0 +1,5 @@
+import pymysql
+
+NAME = "shop"
+
+pymysql.install_as_MySQLdb()

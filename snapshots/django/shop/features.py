@@ -1,0 +1,3 @@
+"""What the service does; the rest of the package is how."""
+
+APPS: list[str] = ["shop.example"]
