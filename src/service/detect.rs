@@ -16,6 +16,9 @@ use crate::tree::Tree;
 const PROCFILE: &str = "Procfile";
 /// The names under which people list a service's variables.
 pub const VARIABLE_FILES: [&str; 4] = [".env.example", ".env.sample", ".env.template", ".env.dist"];
+/// The names that compose looks for.
+pub const COMPOSE_FILES: [&str; 4] =
+    ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 /// Variables that the system or a tool sets, and no service is configured by.
 const FOREIGN_VARIABLES: [&str; 8] = ["CI", "HOME", "LANG", "PATH", "PWD", "TMPDIR", "TZ", "USER"];
 
@@ -77,6 +80,9 @@ fn read_signs(tree: &Tree, root: &Path, stack: &Stack) -> Result<Service> {
     if let Some((sign, command)) = first_known(tree, &signs.migrations) {
         service.learnt.insert("commands.migrate", sign);
         service.facts.commands.migrate = Some(command);
+    }
+    if let Some(name) = COMPOSE_FILES.iter().find(|name| tree.root_text(name).is_some()) {
+        service.learnt.insert("compose", (*name).to_owned());
     }
     service.facts.processes = read_processes(tree, &mut service, signs.web.as_slice());
     attach_engines(&mut service, &signs.clients, &dependencies)?;
@@ -219,6 +225,7 @@ fn remember_variable(variables: &mut BTreeMap<String, Variable>, name: &str) {
             secret: ["SECRET", "PASSWORD", "TOKEN", "KEY"].iter().any(|word| name.contains(word)),
             default: None,
             example: None,
+            service: None,
         });
     }
 }
