@@ -81,13 +81,19 @@ fn read_signs(tree: &Tree, root: &Path, stack: &Stack) -> Result<Service> {
         service.learnt.insert("commands.migrate", sign);
         service.facts.commands.migrate = Some(command);
     }
-    if let Some(name) = COMPOSE_FILES.iter().find(|name| tree.root_text(name).is_some()) {
-        service.learnt.insert("compose", (*name).to_owned());
+    if let Some(name) = COMPOSE_FILES.iter().find(|name| builds(tree, name)) {
+        service.learnt.insert("image", (*name).to_owned());
     }
     service.facts.processes = read_processes(tree, &mut service, signs.web.as_slice());
     attach_engines(&mut service, &signs.clients, &dependencies)?;
     service.variables = read_variables(tree, stack)?;
     Ok(service)
+}
+
+/// Whether a compose file builds an image already, under whatever name its service has.
+fn builds(tree: &Tree, compose: &str) -> bool {
+    let text = tree.root_text(compose).unwrap_or_default();
+    text.lines().any(|line| line.trim_start().starts_with("build:"))
 }
 
 fn read_name(tree: &Tree, root: &Path, stack: &Stack) -> Name {
@@ -225,7 +231,6 @@ fn remember_variable(variables: &mut BTreeMap<String, Variable>, name: &str) {
             secret: ["SECRET", "PASSWORD", "TOKEN", "KEY"].iter().any(|word| name.contains(word)),
             default: None,
             example: None,
-            service: None,
         });
     }
 }

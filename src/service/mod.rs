@@ -164,6 +164,8 @@ pub struct Backing {
     pub port: u16,
     /// The variable with its URL.
     pub variable: String,
+    /// Its URL for the containers that run beside it.
+    pub url: String,
 }
 
 /// An environment variable that the service reads.
@@ -182,9 +184,6 @@ pub struct Variable {
     /// A value for development; never for a secret.
     #[serde(default)]
     pub example: Option<String>,
-    /// The same among the containers of compose, where that is another.
-    #[serde(default)]
-    pub service: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
@@ -51,9 +51,20 @@ impl Source {
 
 /// Renders a project with the dozen under test.
 pub fn render(tether: &Tether, name: &str, stack: &str, database: Engine) -> Result<PathBuf> {
+    render_with(tether, name, stack, database, &[])
+}
+
+pub fn render_with(
+    tether: &Tether,
+    name: &str,
+    stack: &str,
+    database: Engine,
+    options: &[&str],
+) -> Result<PathBuf> {
     let folder = tether.fresh_folder("rendered")?;
     let output = Command::new(env!("CARGO_BIN_EXE_dozen"))
         .args(["new", name, "--stack", stack, "--database", database.slug()])
+        .args(options)
         .args(["--yes", "--into"])
         .arg(&folder)
         .current_dir(&folder)
@@ -128,7 +139,7 @@ pub struct Project {
 impl Project {
     /// Installs and builds what stands in a folder.
     pub fn install(toolbox: &Toolbox, stack: &Stack, folder: PathBuf) -> Result<Self> {
-        let compiling = is_compiled(stack).then(|| COMPILING.lock().unwrap());
+        let compiling = Self::compiles_alone(stack);
         toolbox.run(&stack.commands.install, &folder)?.expect_success()?;
         if let Some(build) = &stack.commands.build {
             toolbox.run(build, &folder)?.expect_success()?;
@@ -143,6 +154,11 @@ impl Project {
             tasks: read_tasks(&folder)?,
             folder,
         })
+    }
+
+    /// Held by whoever compiles, where the stack is compiled.
+    pub fn compiles_alone(stack: &Stack) -> Option<MutexGuard<'static, ()>> {
+        is_compiled(stack).then(|| COMPILING.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Another clone of the same commit.
