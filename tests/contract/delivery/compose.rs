@@ -14,6 +14,7 @@ use crate::missing::Missing;
 use crate::project::Project;
 use crate::tether::Tether;
 use crate::tool::{Caches, Finished, Toolbox};
+use crate::tree::extension;
 use crate::variables::Variables;
 
 /// The engine is one for all: its images, networks and volumes are called by the project's name.
@@ -270,15 +271,17 @@ pub fn rebuilds_quickly(case: &Case) -> Result<()> {
     Ok(())
 }
 
-/// Adds a line to the first source that is not a test.
+/// Adds a line to the first source of the service.
 fn change_a_line(folder: &Path, tracked: &[String]) -> Result<()> {
-    let source = tracked
+    const MARKS: [(&str, &str); 3] = [("py", "#"), ("ts", "//"), ("rs", "//")];
+    let (source, mark) = tracked
         .iter()
-        .find(|path| {
-            path.starts_with("src/") || (path.ends_with(".py") && !path.starts_with("tests/"))
+        .filter(|path| !path.starts_with("tests/"))
+        .find_map(|path| {
+            let mark = MARKS.iter().find(|(end, _)| *end == extension(path))?;
+            Some((path, mark.1))
         })
         .context("a source")?;
-    let mark = if source.ends_with(".py") { "#" } else { "//" };
     let path = folder.join(source);
     let text = std::fs::read_to_string(&path)?;
     std::fs::write(&path, format!("{text}{mark} changed\n"))?;

@@ -75,10 +75,10 @@ fn github_passes(case: &Case) -> Result<()> {
         for step in steps {
             // Each step is a shell of its own, which what an earlier one wrote to GITHUB_PATH reaches by its PATH.
             let added = std::fs::read_to_string(&paths)?;
-            let path = added.lines().rev().map(|line| format!("{line}:")).collect::<String>();
+            let path: Vec<&str> = added.lines().rev().chain([""]).collect();
             let script = format!(
                 "export PATH={}\"$PATH\" GITHUB_PATH={}\n{step}",
-                shell_words::quote(&path),
+                shell_words::quote(&path.join(":")),
                 shell_words::quote(&paths.display().to_string()),
             );
             run_script(case, &folder, &variables(said, "env", &stage)?, &script)
