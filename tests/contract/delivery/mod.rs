@@ -4,6 +4,7 @@
 mod compose;
 mod lint;
 mod pipeline;
+mod rollout;
 
 use crate::case::{Claim, Order};
 
@@ -30,4 +31,5 @@ pub const CLAIMS: &[Claim] = &[
         compose::image_is_bare,
     ),
     Claim::new("after a change of one line the image is built without installing again", compose::rebuilds_quickly),
+    Claim::new("a release migrates before it rolls out, and rolls nothing out where that fails", rollout::migrates_first),
 ];
