@@ -36,6 +36,11 @@ refresh *stacks:
 bench:
     python3 benches/compare.py
 
+# The rendered services beside each other: startup, memory, requests a second; then their images.
+bench-services:
+    python3 benches/services.py
+    python3 benches/images.py
+
 # Licences, sources and duplicates of the dependencies.
 audit:
     cargo deny check bans licenses sources

@@ -8,15 +8,12 @@ use serde::{Serialize, Serializer};
 
 use crate::factor::Factor;
 use crate::merge::{self, Format, Lines};
-use crate::service::detect::VARIABLE_FILES;
+use crate::service::detect::{COMPOSE_FILES, VARIABLE_FILES};
 use crate::templates::{Kind, Rendered};
 use crate::tree::{Content, Entry, RepoPath, Tree};
 
 /// Files that go by several names: where one of a row stands, it is that file.
-const ALIASES: [&[&str]; 2] = [
-    &["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"],
-    &VARIABLE_FILES,
-];
+const ALIASES: [&[&str]; 2] = [&COMPOSE_FILES, &VARIABLE_FILES];
 
 /// What is to be done in a repository. What changes nothing is not in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

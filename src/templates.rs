@@ -209,17 +209,14 @@ pub fn render(templates: &[Template], service: &Service) -> Result<Vec<Rendered>
 }
 
 impl Template {
-    /// The path for that service, or none where a `key=value` in it is not what was chosen.
+    /// The path for that service, or none where a `key=value` in it was not chosen.
     fn resolve_path(&self, service: &Service) -> Option<String> {
         let mut path = Vec::new();
         for part in self.pattern.split('/') {
             match part.split_once('=') {
-                Some((key, value)) if service.options.contains_key(key) => {
-                    if service.options[key] != value {
-                        return None;
-                    }
-                }
-                _ => path.push(
+                Some((key, value)) if service.options.get(key).is_some_and(|has| has == value) => {}
+                Some(_) => return None,
+                None => path.push(
                     part.replace("__package__", &service.package)
                         .replace("__slug__", &service.slug),
                 ),
@@ -246,6 +243,7 @@ fn open_tera() -> Result<Tera> {
         comment_end: "#>".into(),
     })
     .map_err(|error| embedded("delimiters", &error))?;
+    tera.register_filter("exec_form", |command: &str, _: Kwargs, _: &State| exec_form(command));
     tera.register_filter("sort_packages", sort_packages);
     Ok(tera)
 }
@@ -259,6 +257,77 @@ fn sort_packages(packages: &str, _: Kwargs, _: &State) -> String {
     packages.join("\n\n")
 }
 
+/// A command line as the JSON array that an image's `CMD` takes, so that no shell stands between a signal and
+/// the program. A line that needs a shell gets one, replaced by the program where that can be.
+fn exec_form(command: &str) -> String {
+    let words = match (shell_words::split(command), Need::of(command)) {
+        (Ok(words), Need::Words) => words,
+        (_, Need::Expansion) => shell(format!("exec {command}")),
+        _ => shell(command.to_owned()),
+    };
+    let quoted: Vec<String> =
+        words.into_iter().map(|word| serde_json::Value::String(word).to_string()).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+fn shell(script: String) -> Vec<String> {
+    vec!["sh".to_owned(), "-c".to_owned(), script]
+}
+
+/// What of a shell a command line needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// To split it into words, at most.
+    Words,
+    /// To fill words in.
+    Expansion,
+    /// To run more than one program, or one with other variables.
+    Script,
+}
+
+impl Need {
+    fn of(command: &str) -> Self {
+        let assigns = command.split(' ').next().is_some_and(|word| word.contains('='));
+        let mut need = if assigns { Self::Script } else { Self::Words };
+        let mut quote = None;
+        let mut characters = command.chars();
+        while let Some(character) = characters.next() {
+            match (quote, character) {
+                (Some(open), _) if character == open => quote = None,
+                (None, '\'' | '"') => quote = Some(character),
+                (None | Some('"'), '\\') => drop(characters.next()),
+                (None | Some('"'), '$' | '`') | (None, '*' | '?' | '~' | '<' | '>') => {
+                    need = need.max(Self::Expansion);
+                }
+                (None, '&' | '|' | ';' | '(' | '#' | '\n') => return Self::Script,
+                _ => {}
+            }
+        }
+        need
+    }
+}
+
 fn embedded(path: &str, error: &dyn std::error::Error) -> Error {
     Error::Embedded { path: path.to_owned(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exec_form;
+
+    #[test]
+    fn a_command_needs_a_shell_only_where_a_shell_would_do_something() {
+        for (command, form) in [
+            ("shop web", r#"["shop", "web"]"#),
+            (r#"node -e "run('a; b')""#, r#"["node", "-e", "run('a; b')"]"#),
+            ("python -c 'print(\"$x\")'", r#"["python", "-c", "print(\"$x\")"]"#),
+            ("serve --port $PORT", r#"["sh", "-c", "exec serve --port $PORT"]"#),
+            (r#"serve "${PORT:-1}""#, r#"["sh", "-c", "exec serve \"${PORT:-1}\""]"#),
+            ("A=1 serve", r#"["sh", "-c", "A=1 serve"]"#),
+            ("cd app && serve", r#"["sh", "-c", "cd app && serve"]"#),
+            (r"serve a\ b", r#"["serve", "a b"]"#),
+        ] {
+            assert_eq!(exec_form(command), form);
+        }
+    }
 }

@@ -31,8 +31,12 @@ fn is_blessing() -> bool {
 }
 
 fn render(stack: &str, options: &[(String, String)]) -> Files {
+    render_called(NAME, stack, options)
+}
+
+fn render_called(name: &str, stack: &str, options: &[(String, String)]) -> Files {
     let mut draft = Draft::new(Question::all().unwrap());
-    draft.offer("name", NAME, Source::Default).unwrap();
+    draft.offer("name", name, Source::Default).unwrap();
     draft.offer("stack", stack, Source::Default).unwrap();
     for (key, value) in options {
         draft.offer(key, value, Source::Default).unwrap();
@@ -162,5 +166,77 @@ fn no_service_is_called_like_a_package_of_its_lock_file() {
             }
         }
         assert!(packages > 0, "{} renders no lock file that is understood", stack.slug);
+    }
+}
+
+/// What answers may change: files that say what runs a service and on what. All others are its code, which is
+/// linted, typed and tested the same whatever was answered.
+const ANSWERED: [&str; 12] = [
+    ".env.example",
+    ".github/",
+    ".gitlab-ci.yml",
+    "README.md",
+    "app.json",
+    "compose.override.yaml",
+    "compose.production.yaml",
+    "compose.yaml",
+    "deploy/",
+    "dozen.toml",
+    "renovate.json",
+    "Makefile",
+];
+
+#[test]
+fn no_answer_changes_the_code() {
+    for stack in Stack::all().unwrap() {
+        let code = |mut files: Files| -> Files {
+            files.retain(|path, _| !ANSWERED.iter().any(|answered| path.starts_with(answered)));
+            files
+        };
+        let default = code(render(&stack.slug, &[]));
+        for options in combinations() {
+            let other = code(render(&stack.slug, &options));
+            let paths = default.keys().chain(other.keys());
+            let changed: Vec<_> =
+                paths.filter(|path| default.get(*path) != other.get(*path)).collect();
+            assert!(changed.is_empty(), "{} {options:?}: {changed:?}", stack.slug);
+        }
+    }
+}
+
+#[test]
+fn a_name_stands_everywhere_in_the_form_of_that_place() {
+    for (given, slug, package) in [
+        ("my-shop-2", "my-shop-2", "my_shop_2"),
+        ("Shop", "shop", "shop"),
+        ("shop_api", "shop-api", "shop_api"),
+    ] {
+        for stack in Stack::all().unwrap() {
+            let files = render_called(given, &stack.slug, &[]);
+            let text = |path: &str| String::from_utf8_lossy(&files[path]).into_owned();
+            let assert_says = |path: &str, said: &str| {
+                assert!(text(path).contains(said), "{} {path} does not say {said}", stack.slug);
+            };
+            let manifests = [
+                ("Cargo.toml", format!("name = \"{slug}\"")),
+                ("package.json", format!("\"name\": \"{slug}\"")),
+                ("pyproject.toml", format!("name = \"{slug}\"")),
+            ];
+            let (manifest, said) =
+                manifests.iter().find(|(path, _)| files.contains_key(*path)).unwrap();
+            assert_says(manifest, said);
+            assert_says("README.md", &format!("# {given}\n"));
+            assert_says("dozen.toml", &format!("name = \"{given}\""));
+            assert_says(".env.example", &format!(":5432/{package}\n"));
+            assert_says("compose.yaml", &format!("name: {slug}\n"));
+            assert_says("compose.yaml", &format!("POSTGRES_DB: {package}\n"));
+            assert_says("compose.yaml", &format!("image: ${{IMAGE:-{slug}}}\n"));
+            assert_says("deploy/base/web.yaml", &format!("name: {slug}-web\n"));
+            assert_says("deploy/base/web.yaml", &format!("image: {slug}\n"));
+            assert_says(
+                "deploy/staging/kustomization.yaml",
+                &format!("namespace: {slug}-staging\n"),
+            );
+        }
     }
 }

@@ -16,6 +16,9 @@ use crate::tree::Tree;
 const PROCFILE: &str = "Procfile";
 /// The names under which people list a service's variables.
 pub const VARIABLE_FILES: [&str; 4] = [".env.example", ".env.sample", ".env.template", ".env.dist"];
+/// The names that compose looks for.
+pub const COMPOSE_FILES: [&str; 4] =
+    ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 /// Variables that the system or a tool sets, and no service is configured by.
 const FOREIGN_VARIABLES: [&str; 8] = ["CI", "HOME", "LANG", "PATH", "PWD", "TMPDIR", "TZ", "USER"];
 
@@ -83,10 +86,19 @@ fn read_signs(tree: &Tree, root: &Path, stack: &Stack) -> Result<Service> {
         service.learnt.insert("commands.migrate", sign);
         service.facts.commands.migrate = Some(command);
     }
+    if let Some(name) = COMPOSE_FILES.iter().find(|name| builds(tree, name)) {
+        service.learnt.insert("image", (*name).to_owned());
+    }
     service.facts.processes = read_processes(tree, &mut service, signs.web.as_slice());
     attach_engines(&mut service, &signs.clients, &dependencies)?;
     service.variables = read_variables(tree, stack)?;
     Ok(service)
+}
+
+/// Whether a compose file builds an image already, under whatever name its service has.
+fn builds(tree: &Tree, compose: &str) -> bool {
+    let text = tree.root_text(compose).unwrap_or_default();
+    text.lines().any(|line| line.trim_start().starts_with("build:"))
 }
 
 fn read_name(tree: &Tree, root: &Path, stack: &Stack) -> Name {
@@ -228,6 +240,7 @@ fn remember_variable(variables: &mut BTreeMap<String, Variable>, name: &str) {
             secret: ["SECRET", "PASSWORD", "TOKEN", "KEY"].iter().any(|word| name.contains(word)),
             default: None,
             example: None,
+            production: None,
         });
     }
 }

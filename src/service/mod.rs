@@ -75,6 +75,30 @@ pub struct Facts {
     pub needs: String,
     /// What an interpreter may write into the tree while it runs.
     pub caches: Vec<String>,
+    pub image: Image,
+}
+
+/// What a container image is made from.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Image {
+    /// The files and folders that its build reads; nothing where that is not known.
+    pub context: Vec<String>,
+    /// What of the build's `/app` runs; all of it where that is not known.
+    pub artifact: Vec<String>,
+    /// What changes in development while it runs.
+    pub watch: Vec<Watch>,
+}
+
+/// What compose does where a source changes (`develop.watch`).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    pub path: String,
+    pub action: String,
+    /// Where it goes in the container, absolute; none where the image is built again.
+    #[serde(default)]
+    pub target: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -101,6 +125,10 @@ pub struct Commands {
     pub format: Vec<String>,
     pub test: Option<String>,
     pub migrate: Option<String>,
+    /// Fails where the models say something that no migration does.
+    pub drift: Option<String>,
+    /// Ends with 0 where `web` serves, on the port that `PORT` names.
+    pub health: Option<String>,
     /// Writes a migration called `$(message)`.
     pub migration: Option<String>,
     /// What that migration is made from, as the README says it.
@@ -142,6 +170,8 @@ pub struct Backing {
     pub port: u16,
     /// The variable with its URL.
     pub variable: String,
+    /// Its URL for the containers that run beside it.
+    pub url: String,
 }
 
 /// An environment variable that the service reads.
@@ -160,6 +190,9 @@ pub struct Variable {
     /// A value for development; never for a secret.
     #[serde(default)]
     pub example: Option<String>,
+    /// A value for production, where the default is for development.
+    #[serde(default)]
+    pub production: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]

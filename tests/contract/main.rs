@@ -22,6 +22,7 @@ mod case;
 mod codebase;
 mod concurrency;
 mod config;
+mod delivery;
 mod dependencies;
 mod dev_prod_parity;
 mod disposability;
@@ -63,7 +64,7 @@ use crate::stack::Stack;
 /// Trials wait more than they compute; how many boot at once is the turnstile's business.
 const TRIALS_PER_CORE: usize = 4;
 
-const CLAIMS: [(&str, &[Claim]); 14] = [
+const CLAIMS: [(&str, &[Claim]); 15] = [
     (codebase::FACTOR, codebase::CLAIMS),
     (dependencies::FACTOR, dependencies::CLAIMS),
     (config::FACTOR, config::CLAIMS),
@@ -78,6 +79,7 @@ const CLAIMS: [(&str, &[Claim]); 14] = [
     (admin_processes::FACTOR, admin_processes::CLAIMS),
     (http_api::FACTOR, http_api::CLAIMS),
     (own_suite::FACTOR, own_suite::CLAIMS),
+    (delivery::FACTOR, delivery::CLAIMS),
 ];
 
 fn main() -> Result<ExitCode> {

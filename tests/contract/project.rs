@@ -54,9 +54,20 @@ impl Source {
 
 /// Renders a project with the dozen under test.
 pub fn render(tether: &Tether, name: &str, stack: &str, database: Engine) -> Result<PathBuf> {
+    render_with(tether, name, stack, database, &[])
+}
+
+pub fn render_with(
+    tether: &Tether,
+    name: &str,
+    stack: &str,
+    database: Engine,
+    options: &[&str],
+) -> Result<PathBuf> {
     let folder = tether.fresh_folder("rendered")?;
     let output = Command::new(env!("CARGO_BIN_EXE_dozen"))
         .args(["new", name, "--stack", stack, "--database", database.slug()])
+        .args(options)
         .args(["--yes", "--into"])
         .arg(&folder)
         .current_dir(&folder)

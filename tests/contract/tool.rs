@@ -29,7 +29,8 @@ const PASSED: [&str; 12] = [
     "NODE_EXTRA_CA_CERTS",
     "GIT_SSL_CAINFO",
 ];
-const PASSED_PREFIXES: [&str; 5] = ["UV_", "PIP_", "npm_config_", "SSL_CERT_", "CARGO_HTTP_"];
+const PASSED_PREFIXES: [&str; 7] =
+    ["UV_", "PIP_", "npm_config_", "SSL_CERT_", "CARGO_HTTP_", "DOCKER_", "BUILDX_"];
 
 /// Where the package managers keep what they downloaded or compiled.
 #[derive(Debug, Clone)]
