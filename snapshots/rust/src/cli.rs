@@ -68,6 +68,7 @@ async fn run_task(name: &str, settings: &Settings) -> anyhow::Result<()> {
     for task in TASKS.iter().filter(|task| task.name == name) {
         (task.run)(services.clone()).await?;
     }
+    services.close().await?;
     Ok(())
 }
 

@@ -9,8 +9,10 @@ use crate::settings::Settings;
 
 pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     let database = connect(&settings.database_url).await?;
-    let _lock = MigrationLock::take(&database).await?;
+    let lock = MigrationLock::take(&database).await?;
     Migrator::up(&database, None).await?;
+    drop(lock);
+    database.close().await?;
     Ok(())
 }
 

@@ -26,11 +26,15 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     let listener = listener.tap_io(|connection| {
         let _ = connection.set_nodelay(true);
     });
-    let app = App::new(Services::open(settings).await?, settings, shutdown.clone());
+    let services = Services::open(settings).await?;
+    let app = App::new(services.clone(), settings, shutdown.clone());
     let drained = axum::serve(listener, router(app))
         .with_graceful_shutdown(shutdown.drain.clone().cancelled_owned());
     tokio::select! {
-        result = drained => result?,
+        result = drained => {
+            result?;
+            services.close().await?;
+        }
         () = shutdown.deadline.cancelled() => warn!("web stopped at the deadline"),
     }
     Ok(ExitCode::SUCCESS)

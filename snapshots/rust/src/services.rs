@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, IntoConnectionInfo as _, ProtocolVersion, RedisResult};
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, DbErr};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::NAME;
@@ -39,6 +39,11 @@ impl Services {
             jobs: Jobs::new(redis.clone(), connect(&settings.redis_url)?, format!("{NAME}:jobs")),
             redis,
         })
+    }
+
+    /// Takes leave of the database, which would log a connection that just breaks off.
+    pub async fn close(self) -> Result<(), DbErr> {
+        self.database.close().await
     }
 }
 

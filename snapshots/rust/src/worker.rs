@@ -17,6 +17,7 @@ pub async fn work(settings: &Settings) -> anyhow::Result<ExitCode> {
     if shutdown.deadline.is_cancelled() {
         warn!("worker stopped at the deadline");
     } else {
+        services.close().await?;
         info!("worker stopped");
     }
     Ok(ExitCode::SUCCESS)
