@@ -22,11 +22,6 @@ export type Database = Kysely<Tables>;
 const CONNECT_TIMEOUT = 5000;
 const INT8 = 20;
 
-/** SQLSTATEs and codes of Node and mysql2 that mean: nobody there, no room, or going down. */
-const OUTAGE_CODES = /^(?:08|28|3D|53|57P|58)\w+$|^E[A-Z]+$|^PROTOCOL_/;
-/** pg has no codes for what happens to its connections. */
-const OUTAGE_MESSAGES = /^Connection terminated|^timeout ex|not queryable$/;
-
 export function openDatabase(url: string): Database {
   return new Kysely({ dialect: url.startsWith("mysql:") ? openMySql(url) : openPostgres(url) });
 }
@@ -60,15 +55,6 @@ function tellLoss(error: Error): void {
 /** For migrations: what PostgreSQL and MySQL call by different names. */
 export function isMySql(database: Kysely<unknown>): boolean {
   return database.getExecutor().adapter instanceof MysqlAdapter;
-}
-
-/** Whether the database did not answer, rather than refuse what it was asked. */
-export function isOutage(error: unknown): boolean {
-  if (!(error instanceof Error)) {
-    return false;
-  }
-  const { code, sqlState = code } = error as { code?: unknown; sqlState?: unknown };
-  return OUTAGE_CODES.test(String(sqlState)) || OUTAGE_MESSAGES.test(error.message);
 }
 
 /** Inserts a row and gives its id, which PostgreSQL returns and MySQL tells. */

@@ -10,7 +10,7 @@ import { Queue, type Job as QueuedJob, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { within } from "./deadline.ts";
 import { reason } from "./logs.ts";
-import { answered } from "./problems.ts";
+import { answered } from "./outages.ts";
 import type { Services } from "./services.ts";
 
 const QUEUE = "jobs";

@@ -7,8 +7,8 @@ import { type Logger, pino, stdSerializers } from "pino";
 const LABELS: Record<string, string> = { fatal: "error", trace: "debug", warn: "warning" };
 const LEVELS = { debug: "debug", error: "error", info: "info", warning: "warn" } as const;
 
-function stack(error: Error): string {
-  return stdSerializers.err(error).stack;
+function stack(error: unknown): string {
+  return error instanceof Error ? stdSerializers.err(error).stack : String(error);
 }
 
 export const log: Logger = pino({

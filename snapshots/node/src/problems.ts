@@ -2,8 +2,8 @@
 
 import { STATUS_CODES } from "node:http";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { isOutage } from "./database.ts";
 import { reason } from "./logs.ts";
+import { isOutage } from "./outages.ts";
 
 export const CONTENT_TYPE = "application/problem+json";
 
@@ -39,20 +39,6 @@ export class Problem extends Error {
   }
 }
 
-/** A backing service did not answer; the cause says why. */
-export class Unavailable extends Error {
-  override name = "Unavailable";
-}
-
-/** Whatever Redis fails with, it is not the client's fault, nor ours. */
-export async function answered<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (cause) {
-    throw new Unavailable("redis does not answer", { cause });
-  }
-}
-
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
   return sendProblem(reply, toProblem(error, request));
 }
@@ -67,7 +53,7 @@ function toProblem(error: FastifyError, { log }: FastifyRequest): Problem {
   if (error instanceof Problem) {
     return error;
   }
-  if (error instanceof Unavailable || isOutage(error)) {
+  if (isOutage(error)) {
     log.warn({ error: reason(error.cause ?? error) }, "a backing service does not answer");
     return new Problem(503, "a backing service does not answer");
   }

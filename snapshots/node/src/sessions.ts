@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { Signer } from "@fastify/cookie";
 import type { Redis } from "ioredis";
-import { answered } from "./problems.ts";
+import { answered } from "./outages.ts";
 
 export const LIFETIME = 14 * 24 * 60 * 60;
 

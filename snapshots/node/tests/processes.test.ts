@@ -125,8 +125,9 @@ for (const signal of SIGNALS) {
 test("children die with their parent", async () => {
   const port = await freePort();
   const { ended, started } = start("web", { PORT: String(port), WEB_CONCURRENCY: "2" });
-  for (let listening = 0; listening < 2; listening += 1) {
-    await once(started.stdout, "data");
+  for (let listening = 0; listening < 2; ) {
+    const [chunk] = await once(started.stdout, "data");
+    listening += String(chunk).split("\n").length - 1;
   }
   started.kill("SIGKILL");
   // Its output ends when the last of them has gone.

@@ -8,6 +8,7 @@ import { text } from "../validation.ts";
 import type { Routes } from "../web.ts";
 
 const BATCH = 500;
+const LARGEST_ID = 2n ** 63n - 1n;
 
 interface NotesTable {
   id: Generated<number>;
@@ -24,23 +25,18 @@ declare module "../database.ts" {
 
 type Note = Selectable<NotesTable>;
 
+const wholeNumber = z.string().regex(/^\d{1,19}$/, "must be a whole number");
+
 // Beyond what JavaScript counts to exactly, where no note will ever be, all ids are one.
-const Id = z
-  .string()
-  .regex(/^\d{1,19}$/, "must be a whole number")
+const Id = wholeNumber
   .transform(BigInt)
-  .pipe(
-    z
-      .bigint()
-      .min(1n)
-      .max(2n ** 63n - 1n),
-  )
+  .pipe(z.bigint().min(1n).max(LARGEST_ID))
   .transform((value) => Math.min(Number(value), Number.MAX_SAFE_INTEGER));
 
 const NewNote = z.object({ body: text(10_000) });
 const NoteId = z.object({ id: Id });
 const Page = z.object({
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: wholeNumber.transform(Number).pipe(z.number().min(1).max(100)).default(20),
   before: Id.optional(),
 });
 
