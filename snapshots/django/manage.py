@@ -20,7 +20,7 @@ def main() -> None:
 def stop(signum: int, _frame: FrameType | None) -> None:
     """End at once: nothing is served yet. A command that did not finish has failed."""
     serving = sys.argv[1:] in (["web"], ["worker"])
-    sys.exit(0 if serving else 128 + signum)
+    os._exit(0 if serving else 128 + signum)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ class RedisStream(BaseTaskBackend):
     def __init__(self, alias: str, params: dict[str, Any]) -> None:
         super().__init__(alias, params)
         self._stream = self.options.get("stream", f"{NAME}:jobs")
+        self._stopping = False
 
     @property
     def _redis(self) -> Redis:
@@ -85,17 +86,21 @@ class RedisStream(BaseTaskBackend):
         task_enqueued.send(type(self), task_result=result)
         return result
 
-    def work(self, stop: threading.Event) -> None:
+    def stop(self) -> None:
+        """Take no more jobs. A signal's handler may call this: there is no lock in it."""
+        self._stopping = True
+
+    def work(self) -> None:
         """Do one job at a time until told to stop."""
-        while not stop.is_set():
+        while not self._stopping:
             try:
                 self._create_group()
-                while not stop.is_set():
+                while not self._stopping:
                     if delivery := self._take():
                         self._do(delivery)
             except RedisError as error:
                 log.warning("redis does not answer", error=str(error))
-                stop.wait(1)
+                time.sleep(1)
 
     def _create_group(self) -> None:
         with suppress(ResponseError):

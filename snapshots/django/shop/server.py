@@ -1,5 +1,6 @@
 """The web process: gunicorn, with what it lacks at shutdown."""
 
+import os
 import signal
 import socket
 import sys
@@ -56,6 +57,12 @@ class Server(BaseApplication):
 
 class Worker(ThreadWorker):
     @override
+    def run(self) -> None:
+        super().run()
+        # All that is left is to free memory, and to wait for threads whose time is up.
+        os._exit(0)
+
+    @override
     def accept(self, listener: socket.socket) -> None:
         """Let a connection take a thread when it says something, not before."""
         try:
@@ -80,8 +87,8 @@ class Worker(ThreadWorker):
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         draining.set()
-        exit_after(settings.DRAIN_TIMEOUT)
         super().handle_exit(sig, frame)
+        exit_after(settings.DRAIN_TIMEOUT)
 
     @override
     def is_parent_alive(self) -> bool:

@@ -16,14 +16,19 @@ from shop.services import get_redis
 pytestmark = pytest.mark.django_db
 
 done: Queue[int] = Queue()
-stop = threading.Event()
+
+
+def current_queue() -> RedisStream:
+    backend = task_backends["default"]
+    assert isinstance(backend, RedisStream)
+    return backend
 
 
 @task
 def succeed(number: int, *, last: bool = False) -> None:
     done.put(number)
     if last:
-        stop.set()
+        current_queue().stop()
 
 
 @task
@@ -54,10 +59,8 @@ def queue(settings: Settings) -> Iterator[RedisStream]:
             "OPTIONS": {"stream": stream},
         },
     }
-    backend = task_backends["default"]
-    assert isinstance(backend, RedisStream)
-    stop.clear()
-    enough = threading.Timer(10, stop.set)
+    backend = current_queue()
+    enough = threading.Timer(10, backend.stop)
     enough.start()
     yield backend
     enough.cancel()
@@ -68,15 +71,15 @@ def queue(settings: Settings) -> Iterator[RedisStream]:
 def test_every_job_is_done_once(queue: RedisStream) -> None:
     for number in range(3):
         succeed.enqueue(number, last=number == 2)
-    queue.work(stop)
+    queue.work()
     assert [done.get_nowait() for _ in range(3)] == [0, 1, 2]
 
 
 def test_failed_job_is_tried_again(queue: RedisStream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "LEASE_MS", 100)
     fail.enqueue(1)
-    threading.Timer(2, stop.set).start()
-    queue.work(stop)
+    threading.Timer(2, queue.stop).start()
+    queue.work()
     assert [done.get_nowait() for _ in range(2)] == [1, 1]
     while not done.empty():
         assert done.get() == 1
@@ -89,7 +92,7 @@ def test_failed_job_is_given_up_in_the_end(
     monkeypatch.setattr(jobs, "LEASE_MS", 100)
     fail.enqueue(1)
     threading.Timer(1, succeed.enqueue, [2], {"last": True}).start()
-    queue.work(stop)
+    queue.work()
     assert [done.get_nowait() for _ in range(2)] == [1, 2]
 
 
@@ -100,7 +103,7 @@ def test_job_that_takes_too_long_has_failed(
     monkeypatch.setattr(jobs, "GIVE_UP_AFTER", 0)
     sleep.enqueue(1)
     succeed.enqueue(2, last=True)
-    queue.work(stop)
+    queue.work()
     assert [done.get_nowait() for _ in range(2)] == [1, 2]
 
 
@@ -108,5 +111,5 @@ def test_interrupted_job_is_given_back(queue: RedisStream) -> None:
     hang.enqueue(1)
     for _ in range(2):
         with pytest.raises(Interrupted):
-            queue.work(stop)
+            queue.work()
         assert done.get_nowait() == 1

@@ -1,5 +1,4 @@
 import signal
-import threading
 from typing import cast
 
 from django.conf import settings
@@ -19,10 +18,9 @@ class Command(BaseCommand):
 
     def handle(self, *_args: object, **_options: object) -> None:
         jobs = cast("RedisStream", task_backends["default"])
-        stop = threading.Event()
 
         def drain(*_: object) -> None:
-            stop.set()
+            jobs.stop()
             interrupt_after(settings.DRAIN_TIMEOUT, Interrupted)
             exit_after(settings.EXIT_TIMEOUT)
 
@@ -30,8 +28,12 @@ class Command(BaseCommand):
             signal.signal(signum, drain)
         log.info("worker started", release=settings.RELEASE)
         try:
-            jobs.work(stop)
+            jobs.work()
         except Interrupted:
             log.warning("worker stopped at the deadline")
         else:
             log.info("worker stopped")
+        finally:
+            # The interpreter, when it ends, gives signals back the meaning that is a death.
+            for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+                signal.signal(signum, signal.SIG_IGN)
