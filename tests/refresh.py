@@ -6,6 +6,7 @@ Each stack is rendered, upgraded by its own package manager, and what changed is
     python3 tests/refresh.py [STACK …]
 """
 
+import json
 import os
 import re
 import subprocess
@@ -41,9 +42,32 @@ def upgrade_uv(project: Path) -> None:
 
 
 def upgrade_npm(project: Path) -> None:
-    run("npx", "--yes", "npm-check-updates", "--upgrade", cwd=project)
-    run("npm", "install", "--package-lock-only", "--ignore-scripts", cwd=project)
-    run("npm", "update", "--package-lock-only", "--ignore-scripts", cwd=project)
+    """A release of which a platform's part is not in the registry (yet) is left for another day."""
+    lock = project / "package-lock.json"
+    held = {"@types/node"}  # of the oldest Node that will do, not of the newest
+    while True:
+        run("npx", "--yes", "npm-check-updates", "--upgrade", "--reject", ",".join(held), cwd=project)
+        run("npm", "install", "--package-lock-only", cwd=project)
+        incomplete = find_incomplete(lock)
+        if not incomplete:
+            break
+        held |= incomplete
+        run("git", "checkout", "--quiet", ".", cwd=project)
+    complete = lock.read_bytes()
+    run("npm", "update", "--package-lock-only", cwd=project)
+    if find_incomplete(lock):
+        lock.write_bytes(complete)
+
+
+def find_incomplete(lock: Path) -> set[str]:
+    """The packages that name optional ones which the lock does not have."""
+    packages = json.loads(lock.read_text())["packages"]
+    names = {path.rpartition("node_modules/")[2]: package for path, package in packages.items()}
+    return {
+        name
+        for name, package in names.items()
+        if not package.get("optionalDependencies", {}).keys() <= names.keys()
+    }
 
 
 def upgrade_cargo(project: Path) -> None:
@@ -61,6 +85,15 @@ def render(stack: str, project: Path) -> Path:
     return project
 
 
+def make_template(path: str, text: str) -> str:
+    text = text.replace(PACKAGE, "[= package =]").replace(SLUG, "[= slug =]")
+    if path == "Cargo.lock":
+        # The service's own package goes where its name belongs.
+        head, packages = text.split("[[package]]", 1)
+        text = f"{head}<% filter sort_packages %>[[package]]{packages.rstrip()}<% endfilter %>\n"
+    return text
+
+
 def write_back(stack: str, project: Path) -> list[str]:
     """Turn what changed in a project into templates again. Returns the paths."""
     listing = subprocess.check_output(["git", "diff", "--name-only"], cwd=project, text=True)
@@ -68,8 +101,7 @@ def write_back(stack: str, project: Path) -> list[str]:
         template = ROOT / "templates" / stack / "app" / f"{path}.tera"
         if not template.exists():
             sys.exit(f"{stack}: {path} was changed, and {template} is no template")
-        text = (project / path).read_text()
-        template.write_text(text.replace(PACKAGE, "[= package =]").replace(SLUG, "[= slug =]"))
+        template.write_text(make_template(path, (project / path).read_text()))
     return listing.split()
 
 
