@@ -93,6 +93,10 @@ pub fn serves(case: &Case) -> Result<()> {
     client.get("/notes/999999")?.expect_problem(404)?;
     client.send(&Request::post_bytes("/notes", "{"))?.expect_problem(400)?;
     client.post("/notes", &json!({ "body": "" }))?.expect_problem(422)?;
+    for task in case.project()?.tasks.values() {
+        let line = format!("docker compose run --rm --no-deps worker {task}");
+        deployment.run(&line)?.expect_success()?;
+    }
     scale(&deployment, &client)?;
     stop_in_mid_request(&deployment, &client)
 }

@@ -21,7 +21,7 @@ pub const CLAIMS: &[Claim] = &[
         pipeline::passes,
     ),
     Claim::new(
-        "docker compose up on a clean clone ends with a served request, and stop lets one that is begun end",
+        "docker compose up on a clean clone ends with a served request, tasks run, and stop lets a request end",
         compose::serves,
     ),
     Claim::new("a broken migration fails docker compose up by its name, and web does not start", compose::stops_at_migration),
