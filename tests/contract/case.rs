@@ -84,6 +84,8 @@ pub struct Setting {
     migrated: Lazy<Database>,
     pub stack: Arc<Stack>,
     pub engine: Engine,
+    /// Whether the way to production is tried on this database: a stack goes it once, each with another.
+    pub delivers: bool,
     build: Arc<Build>,
     /// All that the processes of all trials wrote.
     pub book: Book,
@@ -96,12 +98,14 @@ impl Setting {
         stack: &Arc<Stack>,
         engine: Engine,
         build: &Arc<Build>,
+        delivers: bool,
     ) -> Self {
         Self {
             shared: Lazy::new(),
             migrated: Lazy::new(),
             stack: Arc::clone(stack),
             engine,
+            delivers,
             build: Arc::clone(build),
             book: Book::default(),
             ground: Arc::clone(ground),

@@ -102,12 +102,13 @@ fn settings(ground: &Arc<Ground>) -> Result<Vec<Arc<Setting>>> {
         (None, false) => Stack::names()?,
     };
     let mut settings = Vec::new();
-    for name in names {
+    for (number, name) in names.into_iter().enumerate() {
         let stack = Arc::new(Stack::read(&name)?);
         let standing = Arc::new(Build::default());
         for engine in Engine::ALL {
             let build = if stands { Arc::clone(&standing) } else { Arc::default() };
-            settings.push(Arc::new(Setting::new(ground, &stack, engine, &build)));
+            let delivers = engine == Engine::ALL[number % Engine::ALL.len()];
+            settings.push(Arc::new(Setting::new(ground, &stack, engine, &build, delivers)));
         }
     }
     Ok(settings)
@@ -117,6 +118,9 @@ fn trials(settings: &[Arc<Setting>]) -> Vec<Trial> {
     let mut ordered = Vec::new();
     for setting in settings {
         for (factor, claims) in CLAIMS {
+            if factor == delivery::FACTOR && !setting.delivers {
+                continue;
+            }
             for claim in claims {
                 ordered.push((claim.order, Arc::clone(setting), factor, *claim));
             }

