@@ -70,7 +70,9 @@ impl Caches {
             .env("UV_CACHE_DIR", self.downloads.join("uv"))
             .env("PIP_CACHE_DIR", self.downloads.join("pip"))
             .env("npm_config_cache", self.downloads.join("npm"))
-            .env("CARGO_TARGET_DIR", &self.compiled);
+            .env("CARGO_TARGET_DIR", &self.compiled)
+            // Every variant is compiled; what an optimizer does is the image's business, which is built as it is.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
         if self.fresh {
             command.env("CARGO_HOME", self.downloads.join("cargo"));
         }

@@ -66,10 +66,8 @@ pub fn router(app: App) -> Router {
         .route("/", get(root))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "Not Found"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
-        })
+        .fallback(async || Problem::bare(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::bare(StatusCode::METHOD_NOT_ALLOWED))
         .layer(from_fn(surround))
         .with_state(app)
 }

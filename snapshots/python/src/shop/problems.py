@@ -44,6 +44,8 @@ class ProblemResponse(JSONResponse):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         title = HTTPStatus(status).phrase
+        # Starlette repeats it where it has nothing to add.
+        detail = None if detail == title else detail
         problem = Problem(title=title, status=status, detail=detail, errors=errors)
         super().__init__(problem.model_dump(exclude_none=True), status, headers)
 
