@@ -33,8 +33,8 @@ NAME = "benchshop"
 STARTS = 7
 CONNECTIONS = 16
 SECONDS = 10
-# Where the locked installs put programs, relative to a project.
-BINS = [".venv/bin", "node_modules/.bin", "target/release"]
+# Where the locked installs put programs, relative to a project; cargo may have been told another place.
+BINS = [".venv/bin", "node_modules/.bin", os.environ.get("CARGO_TARGET_DIR", "target") + "/release"]
 LOG = subprocess.DEVNULL
 
 
@@ -130,6 +130,9 @@ def measure(stack: str, folder: Path, database: str, broker: str) -> list[str]:
     project = folder / stack / NAME
     run(DOZEN, "new", NAME, "--stack", stack, "--yes", "--into", project)
     run("make", "install", cwd=project)
+    if (project / "Cargo.toml").exists():
+        # What `make` builds is for development.
+        run("cargo", "build", "--release", "--locked", cwd=project)
     run(database_tool(), f"{database}/postgres", "--quiet", "--command", f"CREATE DATABASE {stack}")
     port = free_port()
     bins = ":".join(str(project / folder) for folder in BINS)

@@ -249,8 +249,10 @@ fn defaults_concurrency(case: &Case) -> Result<()> {
     let variables = stage.on_another_port()?;
     let two = stage.web_with(&variables.with("WEB_CONCURRENCY", &2))?;
     let holders = |web: &Web| web.process.listening_processes();
+    // Where threads serve side by side, it counts them; elsewhere processes.
     wait_for("a second server with WEB_CONCURRENCY=2", SOON, || {
-        Ok((holders(&two) > holders(&one)).then_some(()))
+        let more = holders(&two) > holders(&one) || two.process.threads() > one.process.threads();
+        Ok(more.then_some(()))
     })?;
     ensure!(
         holders(&unset) == holders(&one),

@@ -73,7 +73,8 @@ fn images(project: &Project) -> Result<Vec<Image>> {
         } else if ["yaml", "yml"].contains(&extension(name)) {
             let named = text.lines().filter_map(|line| {
                 let line = line.trim().trim_start_matches("- ");
-                line.strip_prefix("image:")
+                // A job may have that name, too.
+                line.strip_prefix("image:").filter(|reference| !reference.trim().is_empty())
             });
             // What stands for a variable is a value of the deploy, and so is the service's own image.
             images.extend(

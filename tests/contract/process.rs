@@ -271,6 +271,11 @@ impl Process {
         tree.iter().filter(|pid| !procfs::listening(&[**pid]).is_empty()).count()
     }
 
+    /// The threads of all its processes.
+    pub fn threads(&self) -> usize {
+        self.tree().into_iter().map(procfs::threads).sum()
+    }
+
     pub fn files_open_for_writing(&self) -> Vec<std::path::PathBuf> {
         let tree = self.tree();
         tree.iter().flat_map(|pid| procfs::open_for_writing(*pid)).collect()

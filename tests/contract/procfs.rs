@@ -92,6 +92,10 @@ pub fn listening(pids: &[i32]) -> BTreeSet<SocketAddr> {
         .collect()
 }
 
+pub fn threads(pid: i32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
 /// Whether anybody on this machine listens on the port.
 pub fn is_taken(port: u16) -> bool {
     listeners().iter().any(|(address, _)| address.port() == port)

@@ -80,8 +80,7 @@ pub fn render_with(
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    let inside = folder.join(name);
-    Ok(if inside.is_dir() { inside } else { folder })
+    Ok(folder)
 }
 
 /// The project as a repository with a commit: as it stands if it is one, else a copy that is committed.

@@ -39,6 +39,8 @@ pub fn daemon(tether: &Arc<Tether>, folder: &Path, port: u16) -> Result<Daemon> 
     let arguments = vec![
         "--no-defaults".to_owned(),
         format!("--datadir={}", folder.display()),
+        // The names of two servers' temporary tables may be the same.
+        format!("--tmpdir={}", folder.display()),
         format!("--socket={}", folder.join("socket").display()),
         format!("--pid-file={}", folder.join("pid").display()),
         format!("--port={port}"),
