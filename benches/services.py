@@ -181,7 +181,7 @@ def stacks() -> list[str]:
 def main() -> None:
     if not shutil.which("wrk"):
         sys.exit("wrk is missing: apt-get install wrk")
-    run("cargo", "build", "--release", "--quiet")
+    run("cargo", "build", "--release", "--quiet", CARGO_TARGET_DIR=str(ROOT / "target"))
     print("| | ready after, ms | web at rest, MiB | worker at rest, MiB | `GET /notes/{id}` a second |")
     print("|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as name, postgres(Path(name)) as database, redis(Path(name)) as broker:

@@ -288,24 +288,30 @@ fn change_a_line(folder: &Path, tracked: &[String]) -> Result<()> {
         .context("a source")?;
     let path = folder.join(source);
     let text = std::fs::read_to_string(&path)?;
-    std::fs::write(&path, format!("{text}{mark} changed\n"))?;
+    // As it never was before, whatever the engine remembers.
+    let now = std::time::UNIX_EPOCH.elapsed()?.as_nanos();
+    std::fs::write(&path, format!("{text}{mark} changed at {now}\n"))?;
     Ok(())
 }
 
 /// The steps of a build that stand before the sources are copied, and whether each came from the cache.
 fn steps(log: &str) -> Vec<(String, bool)> {
-    let mut found = Vec::new();
-    for line in log.lines() {
-        let Some((number, step)) = line.split_once(" [build ") else {
-            continue;
-        };
-        if step.contains("COPY . .") || step.contains("COPY src") {
-            break;
-        }
-        if step.contains("RUN ") {
+    // `#7 [build 4/5] RUN npm ci`: what is cached is told in any order.
+    let stage = log.lines().filter_map(|line| {
+        let (number, rest) = line.split_once(" [build ")?;
+        let (place, step) = rest.split_once("] ")?;
+        let place: usize = place.split('/').next()?.trim().parse().ok()?;
+        Some((place, number, step))
+    });
+    let stage: Vec<_> = stage.collect();
+    let sources = stage.iter().find(|(_, _, step)| step.starts_with("COPY . ."));
+    let sources = sources.map_or(0, |(place, ..)| *place);
+    stage
+        .iter()
+        .filter(|(place, _, step)| *place < sources && step.starts_with("RUN "))
+        .map(|(_, number, step)| {
             let cached = log.lines().any(|line| line == format!("{number} CACHED"));
-            found.push((step.to_owned(), cached));
-        }
-    }
-    found
+            ((*step).to_owned(), cached)
+        })
+        .collect()
 }
