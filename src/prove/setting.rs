@@ -22,7 +22,7 @@ use super::probe::patience::wait_for;
 use super::probe::process::Process;
 use super::probe::snapshot::Snapshot;
 use super::probe::tether::Tether;
-use super::probe::tool::{Caches, Toolbox};
+use super::probe::tool::{Caches, Toolbox, path_with};
 use super::probe::turnstile::Turnstile;
 use super::probe::variables::Variables;
 use super::subject::{Bindings, Kind, Subject};
@@ -199,18 +199,16 @@ impl Setting {
         names
     }
 
-    /// Starts each process once, in vain. An image has an interpreter's caches filled; a fresh install has not,
+    /// Starts web once, in vain. An image has an interpreter's caches filled; a fresh install has not,
     /// and its first start would be measured with the filling.
     fn fill_caches(&self, project: &Project) -> Result<()> {
         if self.subject.caches.is_empty() {
             return Ok(());
         }
         let starter = Starter::new(self, Book::default(), project);
-        for name in self.subject.lines.keys() {
-            let mut process = starter.start(name, &Variables::default())?;
-            // One that starts with no variable at all has filled its caches by then.
-            let _ = process.wait_for_exit(Duration::from_secs(5));
-        }
+        let mut process = starter.start("web", &Variables::default())?;
+        // One that starts with no variable at all has filled its caches by then.
+        let _ = process.wait_for_exit(Duration::from_secs(5));
         Ok(())
     }
 
@@ -466,6 +464,23 @@ impl Setting {
             Project::install(&self.toolbox(), &self.subject, folder).map(Arc::new)
         });
         made.cloned()
+    }
+
+    /// The installed project in another folder, where lines for a shell may put something beside it.
+    pub fn copy(&self, lines: &[String]) -> Result<Project> {
+        let original = self.project()?;
+        let folder = self.ground.tether.fresh_folder("copy")?.join(&self.subject.name);
+        let link = format!(
+            "cp -al {} {}",
+            shell_words::quote(&original.folder.to_string_lossy()),
+            shell_words::quote(&folder.to_string_lossy())
+        );
+        self.toolbox().run(&link, &original.folder)?.expect_success()?;
+        for line in lines {
+            self.toolbox().run_shell(line, &folder)?.expect_success()?;
+        }
+        let bin = self.subject.bin.as_deref().unwrap_or(".");
+        Ok(Project { path: path_with(&folder.join(bin))?, folder })
     }
 
     /// The name of a variable that claims about its kind have asked for.
