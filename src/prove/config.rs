@@ -367,10 +367,9 @@ fn no_environment_by_name(case: &Case) -> Result<()> {
 
 fn needs_no_env_file(case: &Case) -> Result<()> {
     let stage = case.stage()?;
-    let mut lies = String::from("DOZEN_LIES=yes\n");
-    for (name, _) in stage.variables.iter() {
-        lies += &format!("{name}=a-lie\n");
-    }
+    let names = stage.variables.iter().map(|(name, _)| name.as_str());
+    let lies: Vec<String> = names.map(|name| format!("{name}=a-lie")).collect();
+    let lies = lies.join("\n");
     let write = format!("printf %s {} > .env", shell_words::quote(&lies));
     let project = case.setting.copy(&[write])?;
     let starter = Starter::of_project(case, &project);

@@ -34,7 +34,7 @@ const READY_PATHS: [&str; 6] =
     ["/readyz", "/health/ready", "/healthz", "/health", "/api/health", "/ping"];
 const LIVE_PATHS: [&str; 5] = ["/livez", "/health/live", "/healthz", "/health", "/ping"];
 /// How long a first start may take: what is slow is another claim's business.
-const BOOT_LIMIT: Duration = Duration::from_secs(60);
+const BOOT_LIMIT: Duration = Duration::from_mins(1);
 
 /// The same for every service that is proven in a run.
 #[derive(Debug)]
@@ -265,7 +265,7 @@ impl Setting {
         let serves =
             "a clean clone in another folder, with its variables, is all that serving needs";
         let mut web = stage.start("web")?;
-        if let Err(error) = self.wait_for_port(&mut web, stage.port) {
+        if let Err(error) = wait_for_port(&mut web, stage.port) {
             if error.is::<Untested>() {
                 return Err(error);
             }
@@ -286,7 +286,7 @@ impl Setting {
         let answers_ok = |path: &&str| client.get(path).is_ok_and(|answer| answer.status == 200);
         let ready = match &told.ready {
             Some(path) => Some(path.clone()),
-            None => self.find_readiness(&client),
+            None => find_readiness(&client),
         };
         if let Some(path) = &ready {
             let mut last = String::new();
@@ -313,43 +313,18 @@ impl Setting {
         Ok(Places { live: live.or_else(|| ready.clone()).unwrap_or_else(|| "/".to_owned()), ready })
     }
 
-    /// The first of the usual paths that says 200, or 503, which may yet become 200.
-    fn find_readiness(&self, client: &Client) -> Option<String> {
-        READY_PATHS
-            .into_iter()
-            .find(|path| client.get(path).is_ok_and(|answer| [200, 503].contains(&answer.status)))
-            .map(str::to_owned)
-    }
-
-    fn wait_for_port(&self, web: &mut Process, port: u16) -> Result<()> {
-        let client = Client::of(port);
-        let mut elsewhere = 0;
-        wait_for(format!("web to listen on port {port}"), BOOT_LIMIT, || {
-            web.ensure_alive()?;
-            // Long enough for one that listens for its metrics before it listens for its clients.
-            elsewhere += usize::from(!web.listening().iter().all(|address| address.port() == port));
-            if elsewhere > 60 {
-                bail!("it listens elsewhere");
-            }
-            match client.knock("/") {
-                Ok(Met::Answered(_)) => Ok(Some(())),
-                _ => Ok(None),
-            }
-        })
-    }
-
     /// Web has exited though it got all that is known of its variables: tries what it may have missed.
     fn explain_exit(&self, stage: &Stage, web: &Process, error: &str) -> Result<anyhow::Error> {
         let folder = self.clone_folder()?;
-        let lines: String =
-            stage.variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-        let write = format!("printf %s {} > .env", shell_words::quote(&lines));
+        let lines: Vec<String> =
+            stage.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let write = format!("printf '%s\\n' {} > .env", shell_words::quote(&lines.join("\n")));
         self.toolbox().run_shell(&write, &folder)?;
         let project = Project::install(&self.toolbox(), &self.subject, folder)?;
         let starter = Starter::new(self, self.book.clone(), &project);
         let mut again = starter.start("web", &stage.variables)?;
         let tail = web.transcript().tail();
-        if self.wait_for_port(&mut again, stage.port).is_ok() {
+        if wait_for_port(&mut again, stage.port).is_ok() {
             return Ok(self.block(
                 Factor::Config,
                 "no .env is needed",
@@ -437,7 +412,7 @@ impl Setting {
                 }
                 worker = Some(process);
             }
-            Ok(Shop { worked_after, web, worker, stage })
+            Ok(Shop { web, worker, worked_after, stage })
         })
     }
 
@@ -505,4 +480,29 @@ impl Setting {
             .get(self.done()?)
             .is_some_and(|done| !done.is_null() && *done != Value::Bool(false)))
     }
+}
+
+/// The first of the usual paths that says 200, or 503, which may yet become 200.
+fn find_readiness(client: &Client) -> Option<String> {
+    READY_PATHS
+        .into_iter()
+        .find(|path| client.get(path).is_ok_and(|answer| [200, 503].contains(&answer.status)))
+        .map(str::to_owned)
+}
+
+fn wait_for_port(web: &mut Process, port: u16) -> Result<()> {
+    let client = Client::of(port);
+    let mut elsewhere = 0;
+    wait_for(format!("web to listen on port {port}"), BOOT_LIMIT, || {
+        web.ensure_alive()?;
+        // Long enough for one that listens for its metrics before it listens for its clients.
+        elsewhere += usize::from(!web.listening().iter().all(|address| address.port() == port));
+        if elsewhere > 60 {
+            bail!("it listens elsewhere");
+        }
+        match client.knock("/") {
+            Ok(Met::Answered(_)) => Ok(Some(())),
+            _ => Ok(None),
+        }
+    })
 }
