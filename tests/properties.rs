@@ -397,6 +397,16 @@ fn a_rust_repository_tells_what_it_is_made_of() {
 }
 
 #[test]
+fn a_procfile_of_a_release_alone_hides_no_web() {
+    let mut files = express();
+    files.remove("docker-compose.yml");
+    files.insert("Procfile".into(), b"release: node migrate.js\n".to_vec());
+    let service = detect::detect(&tree(&files), Path::new(ROOT), None).unwrap();
+    let names: Vec<_> = service.facts.processes.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["release", "web"]);
+}
+
+#[test]
 fn adding_twice_is_adding_once() {
     for (name, files) in list_shaped() {
         for factors in selections() {

@@ -160,20 +160,24 @@ fn read_processes(tree: &Tree, service: &mut Service, web: &[Known]) -> Vec<Proc
         command: command.trim().to_owned(),
         about: String::new(),
     };
+    let mut listed = Vec::new();
     if let Some(text) = tree.root_text(PROCFILE) {
         service.learnt.insert("processes", PROCFILE.to_owned());
-        return text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with('#'))
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, command)| process(name, command))
-            .collect();
+        listed.extend(
+            text.lines()
+                .filter(|line| !line.trim_start().starts_with('#'))
+                .filter_map(|line| line.split_once(':'))
+                .map(|(name, command)| process(name, command)),
+        );
     }
-    let Some((sign, command)) = first_known(tree, web) else {
-        return Vec::new();
-    };
-    service.learnt.insert("processes", sign);
-    vec![process("web", &command)]
+    // A Procfile of a release phase alone, which `add` may have made, says nothing of what runs.
+    if listed.iter().all(|process| process.name == "release")
+        && let Some((sign, command)) = first_known(tree, web)
+    {
+        service.learnt.insert("processes", sign);
+        listed.push(process("web", &command));
+    }
+    listed
 }
 
 /// Attaches the engines whose clients are among the dependencies, as the common layer describes them.
