@@ -396,6 +396,28 @@ fn a_rust_repository_tells_what_it_is_made_of() {
     assert_eq!(variables, ["DATABASE_URL", "REDIS_URL"]);
 }
 
+/// What `add` makes of `path` in a repository of somebody else's.
+fn add_to(files: &Files, path: &str) -> String {
+    let after = add(files, &[Factor::BuildReleaseRun, Factor::DevProdParity]);
+    String::from_utf8(after[path].clone()).unwrap()
+}
+
+#[test]
+fn the_shell_in_the_container_fills_variables_in_and_not_compose() {
+    let compose = add_to(&flask(), "compose.yaml");
+    assert!(compose.contains("--bind 0.0.0.0:$$PORT"), "{compose}");
+    let image = add_to(&flask(), "Dockerfile");
+    assert!(image.contains("--bind 0.0.0.0:$PORT") && image.contains("ENV PORT="), "{image}");
+}
+
+#[test]
+fn an_image_says_where_it_does_not_know_what_to_run() {
+    let mut silent = flask();
+    silent.remove("Procfile");
+    assert!(add_to(&silent, "Dockerfile").contains("# CMD "));
+    assert!(!add_to(&flask(), "Dockerfile").contains("# CMD "));
+}
+
 #[test]
 fn a_procfile_of_a_release_alone_hides_no_web() {
     let mut files = express();
