@@ -419,6 +419,18 @@ fn an_image_says_where_it_does_not_know_what_to_run() {
 }
 
 #[test]
+fn a_rust_program_runs_under_its_own_name_on_a_toolchain_that_there_is() {
+    let mut files = axum();
+    files.remove("Procfile");
+    let manifest = b"[package]\nname = \"shop_api\"\nrust-version = \"1.63\"\n".to_vec();
+    files.insert("Cargo.toml".into(), manifest);
+    let image = add_to(&files, "Dockerfile");
+    assert!(image.contains("CMD [\"shop_api\"]"), "{image}");
+    assert!(!image.contains("shop-api\"]") && !image.contains("1.63"), "{image}");
+    assert!(add_to(&files, "compose.yaml").contains("command: [\"shop_api\"]"));
+}
+
+#[test]
 fn a_procfile_of_a_release_alone_hides_no_web() {
     let mut files = express();
     files.remove("docker-compose.yml");
