@@ -419,6 +419,11 @@ fn an_image_says_where_it_does_not_know_what_to_run() {
 }
 
 #[test]
+fn the_programs_of_its_packages_are_on_the_path_of_a_node_image() {
+    assert!(add_to(&express(), "Dockerfile").contains("PATH=/app/node_modules/.bin:"));
+}
+
+#[test]
 fn a_rust_program_runs_under_its_own_name_on_a_toolchain_that_there_is() {
     let mut files = axum();
     files.remove("Procfile");
