@@ -43,9 +43,6 @@ struct Breakage {
     before: BTreeMap<PathBuf, String>,
     #[serde(default)]
     remove: Vec<PathBuf>,
-    /// What it writes outside of its folder.
-    #[serde(default)]
-    litter: Vec<PathBuf>,
     /// What the report has to say of it: a failure for another reason would be no catch.
     #[serde(default)]
     says: Vec<String>,
@@ -123,11 +120,7 @@ fn healthy() -> Result<()> {
 
 fn caught(factor: &str, breakage: &Breakage) -> Result<()> {
     let repository = repository(breakage)?;
-    let report = Report::of(repository.path(), &[]);
-    for file in &breakage.litter {
-        let _ = std::fs::remove_file(file);
-    }
-    let report = report.context(breakage.how.clone())?;
+    let report = Report::of(repository.path(), &[])?;
     check(factor, breakage, &report).context(breakage.how.clone())
 }
 
