@@ -35,6 +35,8 @@ pub enum Verb {
     New(New),
     /// Give an existing repository what it lacks of a factor
     Add(Add),
+    /// Build and run it, and test the twelve factors from outside
+    Prove(Prove),
     /// List the factors, the stacks and the options
     List(List),
     /// Say what a factor asks and what dozen does for it
@@ -92,6 +94,61 @@ pub struct Add {
 
     #[command(flatten)]
     pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Prove {
+    /// The repository
+    #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+    pub path: PathBuf,
+
+    /// Only these of the twelve; may be repeated
+    #[arg(long = "factor", value_name = "FACTOR", value_parser = Choices::of_factors())]
+    pub factors: Vec<String>,
+
+    /// How the web process is started, instead of what the repository says
+    #[arg(long, value_name = "COMMAND")]
+    pub web: Option<String>,
+
+    /// How the worker is started
+    #[arg(long, value_name = "COMMAND")]
+    pub worker: Option<String>,
+
+    /// How the database is migrated
+    #[arg(long, value_name = "COMMAND")]
+    pub release: Option<String>,
+
+    /// How it is installed and built; may be repeated
+    #[arg(long, value_name = "COMMAND")]
+    pub build: Vec<String>,
+
+    /// A variable of the service; `{database.url}`, `{redis.url}`, `{port}` and `{secret}` are filled in
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+
+    /// Variables from a file of such lines
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub env_file: Option<PathBuf>,
+
+    /// The path that says whether it is ready [default: /readyz, /health and their like, else an open port]
+    #[arg(long, value_name = "PATH")]
+    pub ready: Option<String>,
+
+    /// The database to start for it [default: what the repository names]
+    #[arg(long, value_name = "ENGINE", value_parser = ["postgres", "mysql"])]
+    pub database: Option<String>,
+
+    /// Write a JUnit report
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+
+    /// Count what could not be tested as a failure
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Print one JSON object; `dozen schema` describes it
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -97,6 +97,15 @@ pub enum Error {
     )]
     Embedded { path: String, reason: String },
 
+    #[error("cannot tell how the web process of `{}` is started\n\nGive it with --web 'COMMAND', or name it in a Procfile or under [processes] in dozen.toml.", .path.display())]
+    NoWeb { path: PathBuf },
+
+    #[error("`{given}` is not of the form NAME=VALUE\n\nFor example: --env API_TOKEN=abc")]
+    EnvSyntax { given: String },
+
+    #[error("cannot run services on this machine: {reason}")]
+    Prove { reason: String },
+
     #[error("interrupted; nothing was changed")]
     Interrupted,
 
@@ -114,7 +123,9 @@ impl Error {
             | Self::Busy(_)
             | Self::Foreign(_)
             | Self::Unrecoverable { .. } => ExitCode::Conflict,
-            Self::GitMissing | Self::Git { .. } | Self::Unwritable { .. } => ExitCode::Missing,
+            Self::GitMissing | Self::Git { .. } | Self::Unwritable { .. } | Self::Prove { .. } => {
+                ExitCode::Missing
+            }
             Self::Embedded { .. } | Self::Output(_) => ExitCode::No,
             _ => ExitCode::Usage,
         }

@@ -17,6 +17,7 @@ mod interrupt;
 pub mod merge;
 pub mod plan;
 mod prompt;
+pub mod prove;
 pub mod service;
 pub mod stack;
 pub mod templates;

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use crate::answers::name::Reserved;
 use crate::error::{Error, Result};
 use crate::factor::Factor;
+use crate::service::detect;
 use crate::templates;
+use crate::tree::Tree;
 
 /// What `templates/<slug>/stack.toml` says, whatever the service is called.
 #[derive(Clone, Debug, Deserialize)]
@@ -56,11 +58,35 @@ pub struct Detection {
     pub web: Vec<Known>,
     /// The migration, by a sign; `{}` as above.
     pub migrations: Vec<Known>,
+    /// How it is installed and built, by what stands there; the first that fits.
+    pub builds: Vec<Build>,
     /// How the names of source files end.
     pub sources: Vec<String>,
     /// Regular expressions of environment variables being read; their first group is the name, or the names
     /// with commas between them.
     pub reads_variable: Vec<String>,
+}
+
+/// Commands that make a clone ready to run, without a shell.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    pub sign: String,
+    pub run: Vec<String>,
+    /// Where they put the programs.
+    #[serde(default)]
+    pub bin: Option<String>,
+    /// What an interpreter may write beside the code.
+    #[serde(default)]
+    pub caches: Vec<String>,
+}
+
+impl Detection {
+    /// How the repository in `tree` is installed and built, as far as its files tell.
+    #[must_use]
+    pub fn find_build(&self, tree: &Tree) -> Option<&Build> {
+        self.builds.iter().find(|build| detect::look_up(tree, &build.sign).is_some())
+    }
 }
 
 /// A sign in a repository and what it says.

@@ -67,6 +67,12 @@ pub fn read_data<T: DeserializeOwned>(path: &str) -> Result<T> {
     parse_data(path, read_text(path)?)
 }
 
+/// The text of an embedded file, if there is one at that path.
+#[must_use]
+pub fn find_data(path: &str) -> Option<String> {
+    read_text(path).ok().map(str::to_owned)
+}
+
 /// Renders embedded TOML files and reads them as one document.
 ///
 /// # Errors

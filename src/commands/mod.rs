@@ -6,6 +6,7 @@ mod explain;
 mod list;
 mod man;
 mod new;
+mod prove;
 
 use std::path::Path;
 
@@ -23,6 +24,7 @@ pub fn run(cli: Cli, ui: &Ui) -> Result<ExitCode> {
     match cli.command {
         Verb::New(arguments) => new::run(&arguments, ui),
         Verb::Add(arguments) => add::run(&arguments, ui),
+        Verb::Prove(arguments) => prove::run(&arguments, ui),
         Verb::List(arguments) => list::run(&arguments, ui),
         Verb::Explain(arguments) => explain::run(&arguments, ui),
         Verb::Schema => {

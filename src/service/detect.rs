@@ -110,7 +110,8 @@ fn read_name(tree: &Tree, root: &Path, stack: &Stack) -> Name {
 }
 
 /// What a sign says: the content of a file, or the value at a key in it.
-fn look_up(tree: &Tree, sign: &str) -> Option<String> {
+#[must_use]
+pub fn look_up(tree: &Tree, sign: &str) -> Option<String> {
     let Some((file, keys)) = sign.split_once('#') else {
         return Some(tree.root_text(sign)?.trim().to_owned());
     };
@@ -160,20 +161,27 @@ fn read_processes(tree: &Tree, service: &mut Service, web: &[Known]) -> Vec<Proc
         command: command.trim().to_owned(),
         about: String::new(),
     };
-    if let Some(text) = tree.root_text(PROCFILE) {
+    if tree.root_text(PROCFILE).is_some() {
         service.learnt.insert("processes", PROCFILE.to_owned());
-        return text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with('#'))
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, command)| process(name, command))
-            .collect();
+        let lines = read_procfile(tree).into_iter();
+        return lines.map(|(name, command)| process(&name, &command)).collect();
     }
     let Some((sign, command)) = first_known(tree, web) else {
         return Vec::new();
     };
     service.learnt.insert("processes", sign);
     vec![process("web", &command)]
+}
+
+/// The processes that a Procfile names, in its order.
+#[must_use]
+pub fn read_procfile(tree: &Tree) -> Vec<(String, String)> {
+    let text = tree.root_text(PROCFILE).unwrap_or_default();
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, command)| (name.trim().to_owned(), command.trim().to_owned()))
+        .collect()
 }
 
 /// Attaches the engines whose clients are among the dependencies, as the common layer describes them.

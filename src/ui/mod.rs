@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the home of printing")]
 
 mod diff;
+mod proof;
 mod report;
 
 use std::fmt::Display;
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ExitCode, Result};
 use crate::plan::{Change, Plan};
+pub use proof::ProofWatcher;
 pub use report::{PlanReport, Report};
 
 /// The schema of [`PlanReport`], which `dozen schema` prints.

@@ -1,0 +1,107 @@
+//! Owns a private Redis: one for each trial, since one starts in a few milliseconds.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::Signal;
+
+use super::daemon::{Daemon, Frozen, find_program};
+use super::secret::Secret;
+use crate::prove::probe::tether::Tether;
+use crate::prove::subject::Login;
+
+#[derive(Debug)]
+pub struct Redis {
+    daemon: Daemon,
+    port: u16,
+    password: Secret,
+}
+
+impl Redis {
+    pub fn start(tether: &Arc<Tether>) -> Result<Self> {
+        let program = find_program(
+            &["redis-server", "valkey-server"],
+            "redis",
+            "install Redis (Debian: apt-get install redis-server)",
+        )?;
+        let folder = tether.fresh_folder("redis")?;
+        let port = tether.fresh_port()?;
+        let password = Secret::new("redis");
+        let arguments = [
+            ("--port", port.to_string()),
+            ("--bind", "127.0.0.1".to_owned()),
+            ("--dir", folder.display().to_string()),
+            ("--requirepass", password.to_string()),
+            ("--save", String::new()),
+            ("--appendonly", "no".to_owned()),
+            ("--daemonize", "no".to_owned()),
+        ];
+        let arguments =
+            arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+        let redis = Self {
+            daemon: Daemon::new(tether, folder, program, arguments, None, Signal::SIGTERM),
+            port,
+            password,
+        };
+        redis.resume()?;
+        Ok(redis)
+    }
+
+    /// How the service reaches it.
+    #[must_use]
+    pub fn login(&self) -> Login {
+        Login {
+            scheme: "redis".to_owned(),
+            user: String::new(),
+            password: self.password.to_string(),
+            port: self.port,
+            name: "0".to_owned(),
+        }
+    }
+
+    #[must_use]
+    pub fn password(&self) -> &Secret {
+        &self.password
+    }
+
+    /// Starts it (again): empty, on the same port.
+    pub fn resume(&self) -> Result<()> {
+        self.daemon.start(|| self.ask("PING").is_ok_and(|answer| answer == "+PONG"))
+    }
+
+    pub fn stop(&self) -> Result<()> {
+        self.daemon.stop()
+    }
+
+    pub fn freeze(&self) -> Frozen<'_> {
+        self.daemon.freeze()
+    }
+
+    /// Forgets everything it keeps.
+    pub fn flush(&self) -> Result<()> {
+        self.ask("FLUSHALL").map(|_| ())
+    }
+
+    /// Has it refuse every write while it goes on answering, as a full Redis does.
+    pub fn fill_up(&self) -> Result<()> {
+        self.ask("CONFIG SET maxmemory-policy noeviction")?;
+        self.ask("CONFIG SET maxmemory 1").map(|_| ())
+    }
+
+    /// Sends one inline command and gives the first line of its answer.
+    fn ask(&self, command: &str) -> Result<String> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        write!(&stream, "AUTH {}\r\n{command}\r\n", self.password)?;
+        let mut lines = BufReader::new(&stream).lines();
+        let welcome = lines.next().context("no answer to AUTH")??;
+        let answer = lines.next().context("no answer")??;
+        if welcome.starts_with('-') || answer.starts_with('-') {
+            bail!("Redis refused {command}: {welcome} {answer}");
+        }
+        Ok(answer)
+    }
+}

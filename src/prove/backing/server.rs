@@ -1,0 +1,126 @@
+//! Owns one running database server and the databases made on it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::daemon::{Daemon, Frozen};
+use super::database::Database;
+use super::secret::Secret;
+use super::session::Session;
+use super::{Engine, mysql, postgres};
+use crate::prove::probe::tether::Tether;
+
+#[derive(Debug)]
+pub struct Server {
+    pub engine: Engine,
+    tether: Arc<Tether>,
+    daemon: Daemon,
+    port: u16,
+    databases: AtomicU32,
+}
+
+impl Server {
+    /// Lays an empty data folder, from which servers are copied.
+    pub fn lay(tether: &Arc<Tether>, engine: Engine) -> Result<PathBuf> {
+        let folder = tether.fresh_folder(engine.slug())?;
+        match engine {
+            Engine::Postgres => postgres::lay(&folder)?,
+            Engine::Mysql => mysql::lay(&folder)?,
+        }
+        Ok(folder)
+    }
+
+    pub fn start(tether: &Arc<Tether>, engine: Engine, laid: &Path) -> Result<Self> {
+        let folder = tether.fresh_folder(engine.slug())?;
+        let copied = Command::new("cp")
+            .args(["-a", "--reflink=auto", "-T"])
+            .args([laid, &folder])
+            .status()
+            .context("copy a data folder")?;
+        if !copied.success() {
+            bail!("copying {} failed", laid.display());
+        }
+        let port = tether.fresh_port()?;
+        let daemon = match engine {
+            Engine::Postgres => postgres::daemon(tether, &folder, port)?,
+            Engine::Mysql => mysql::daemon(tether, &folder, port)?,
+        };
+        let server =
+            Self { engine, tether: Arc::clone(tether), daemon, port, databases: AtomicU32::new(0) };
+        server.resume()?;
+        Ok(server)
+    }
+
+    /// Starts it (again) with the data that it had, on the same port.
+    pub fn resume(&self) -> Result<()> {
+        self.daemon
+            .start(|| self.session(None).and_then(|mut session| session.run("SELECT 1")).is_ok())
+    }
+
+    pub fn stop(&self) -> Result<()> {
+        self.daemon.stop()
+    }
+
+    pub fn kill(&self) {
+        self.daemon.kill();
+    }
+
+    pub fn freeze(&self) -> Frozen<'_> {
+        self.daemon.freeze()
+    }
+
+    pub fn session(&self, database: Option<&str>) -> Result<Session> {
+        let client = match self.engine {
+            Engine::Postgres => postgres::client(&self.daemon.folder, self.port, database)?,
+            Engine::Mysql => mysql::client(&self.daemon.folder, database)?,
+        };
+        Session::open(&self.tether, client)
+    }
+
+    /// Makes an empty database with an owner of its own.
+    pub fn create(self: &Arc<Self>) -> Result<Database> {
+        self.create_for(&Secret::new("database").to_string())
+    }
+
+    /// Makes an empty database whose owner has this password.
+    pub fn create_for(self: &Arc<Self>, password: &str) -> Result<Database> {
+        let name = self.fresh_name();
+        let statements = match self.engine {
+            Engine::Postgres => format!(
+                "CREATE ROLE {name} LOGIN PASSWORD '{password}'; CREATE DATABASE {name} OWNER {name}"
+            ),
+            Engine::Mysql => format!(
+                "CREATE DATABASE {name}; CREATE USER {name} IDENTIFIED BY '{password}'; \
+                 GRANT ALL ON {name}.* TO {name}"
+            ),
+        };
+        self.session(None)?.run(&statements)?;
+        Ok(Database::new(Arc::clone(self), name.clone(), name, password.to_owned(), self.port))
+    }
+
+    /// Makes a database that equals another, with the same owner; nobody may be using that one.
+    pub fn copy(self: &Arc<Self>, original: &Database) -> Result<Database> {
+        let name = self.fresh_name();
+        let Database { name: from, owner, password, .. } = original;
+        match self.engine {
+            Engine::Postgres => {
+                let statement = format!("CREATE DATABASE {name} OWNER {owner} TEMPLATE {from}");
+                self.session(None)?.run(&statement)?;
+            }
+            Engine::Mysql => {
+                let statement = format!("CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {owner}");
+                self.session(None)?.run(&statement)?;
+                mysql::copy(&self.daemon.folder, from, &name)?;
+            }
+        }
+        Ok(Database::new(Arc::clone(self), name, owner.clone(), password.clone(), self.port))
+    }
+
+    fn fresh_name(&self) -> String {
+        format!("shop_{}", self.databases.fetch_add(1, Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,132 @@
+//! Factor V, build, release, run: one artifact, built from the code alone, which running never changes.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::case::Case;
+use super::claim::{Claim, Need, Order};
+use super::probe::clone::Project;
+use super::probe::patience::SOON;
+use super::subject::Kind;
+use super::untested::Untested;
+use super::written;
+
+pub const CLAIMS: &[Claim] = &[
+    Claim::new("the build needs no service and no variable of the app", builds_alone)
+        .needs(&[Need::Build])
+        .hint("read configuration when the process starts, not while it is built"),
+    Claim::new(
+        "after every boot and all traffic of this run the files of the app are unchanged",
+        leaves_files_alone,
+    )
+    .begins(Order::Last)
+    .hint("write nothing beside the code: what lasts belongs in a backing service"),
+    Claim::new("everything runs from a read-only tree", runs_read_only)
+        .hint("write nothing beside the code: what lasts belongs in a backing service"),
+    Claim::new("one artifact and two sets of variables are two deploys", two_deploys)
+        .hint("take everything that differs between deploys from variables"),
+];
+
+fn builds_alone(case: &Case) -> Result<()> {
+    // The tools got no variable of the app, and whoever knows no URL reaches no service of this run. If it had
+    // needed some, the fault would stand beside this.
+    let folder = &case.project()?.folder;
+    if let Some(bin) = &case.subject().bin {
+        ensure!(folder.join(bin).is_dir(), "after the build there is no {bin}");
+    }
+    Ok(())
+}
+
+fn leaves_files_alone(case: &Case) -> Result<()> {
+    case.shop()?;
+    written::expect_none(case, written::Kind::Other)
+}
+
+fn runs_read_only(case: &Case) -> Result<()> {
+    let stage = case.stage()?;
+    let wrapper = read_only(case.project()?)?;
+    if case.subject().lines.contains_key("release") {
+        let mut release = stage.starter.start_in(&wrapper, "release", &stage.variables)?;
+        let exit = release.wait_for_exit(SOON)?;
+        ensure!(exit.is_zero(), "from a read-only tree, release ended with {exit}");
+    }
+    let started = stage.starter.start_in(&wrapper, "web", &stage.variables)?;
+    let web = stage.ready(started, stage.port).context("from a read-only tree")?;
+    if case.subject().told.item.is_none() {
+        web.greet()?;
+        return Ok(());
+    }
+    let item = web.create_item().context("from a read-only tree")?;
+    if case.subject().lacks(Need::Job).is_none() && case.subject().lacks(Need::Worker).is_none() {
+        let worker = stage.starter.start_in(&wrapper, "worker", &stage.variables)?;
+        web.wait_for_job(&item).context("from a read-only tree")?;
+        drop(worker);
+    }
+    web.read_item(&item).map(|_| ())
+}
+
+/// A wrapper that shows a line its project in a mount of its own that nobody can write to, root included.
+fn read_only(project: &Project) -> Result<Vec<String>> {
+    const SCRIPT: &str = r#"
+        mount --bind "$0" "$0"
+        mount -o remount,bind,ro "$0"
+        cd "$0"
+        if touch "$0/written" 2>/dev/null; then echo "the tree is not read-only" >&2; exit 99; fi
+        exec "$@"
+    "#;
+    let user: &[&str] =
+        if nix::unistd::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
+    let mut wrapper: Vec<String> = vec!["unshare".to_owned()];
+    wrapper.extend(user.iter().map(ToString::to_string));
+    wrapper.extend(["--mount", "sh", "-euc", SCRIPT].map(str::to_owned));
+    wrapper.push(project.folder.display().to_string());
+    let (program, arguments) = wrapper.split_first().context("a wrapper")?;
+    let possible = std::process::Command::new(program).args(arguments).arg("true").output();
+    if !possible.is_ok_and(|output| output.status.success()) {
+        return Err(Untested::Missing {
+            what: "a mount of its own",
+            remedy: "run as root, or where unprivileged user namespaces are allowed (util-linux' unshare)",
+        }
+        .into());
+    }
+    Ok(wrapper)
+}
+
+fn two_deploys(case: &Case) -> Result<()> {
+    let first = case.shop()?;
+    let stage = case.stage()?;
+    let mut variables = stage.variables.clone();
+    if let Some(name) = case.subject().variable(Kind::Release) {
+        variables = variables.with(name, "4f2a9c1");
+    }
+    let second = stage.web_with(&variables)?;
+    if case.subject().keeps_contract {
+        for (client, release) in [(&first.web.client, "dev"), (&second.client, "4f2a9c1")] {
+            let said = client.get("/")?.expect(200)?.json()?;
+            ensure!(said["release"] == release, "the deploy {release} says {said}");
+        }
+    }
+    if case.subject().told.item.is_some() && stage.database().is_ok() {
+        let table = case.item_table()?;
+        let before = stage.database()?.count(table)?;
+        first.web.create_item()?;
+        let after = stage.database()?.count(table)?;
+        ensure!(
+            before == after,
+            "what the first deploy creates stands in the second one's database"
+        );
+    }
+    if let Some(session) = &case.subject().told.session {
+        let begun = first.web.client.send(&session.begin.request(&Value::Null))?;
+        let cookie = begun.cookies().context("a session was begun without a cookie")?;
+        let there = second.client.with_cookie(cookie);
+        let answer = there.send(&session.read.request(&Value::Null))?;
+        ensure!(
+            answer.status != 200,
+            "a session of the first deploy holds in the second: {answer}"
+        );
+    }
+    first.web.greet()?;
+    second.greet()?;
+    second.process.end()
+}

@@ -1,0 +1,605 @@
+//! What is proven: the lines, variables and requests of a service, whoever made it. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::backing::{Engine, Secret};
+use super::claim::Need;
+use super::probe::http::Request;
+use super::probe::variables::Variables;
+use super::untested::Untested;
+use crate::answers::record;
+use crate::error::{Error, Result};
+use crate::service::detect::{self, VARIABLE_FILES};
+use crate::service::{Process, Service, Variable};
+use crate::stack::Stack;
+use crate::templates;
+use crate::tree::Tree;
+
+/// A service as it is proven.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The folder that is cloned.
+    pub root: PathBuf,
+    pub name: String,
+    /// The commands that install and build it, one after the other.
+    pub build: Vec<String>,
+    pub lock: Option<String>,
+    /// The folder of the installed programs, first on PATH.
+    pub bin: Option<String>,
+    /// Names of what an interpreter may write beside the code.
+    pub caches: Vec<String>,
+    /// Processes and tasks, by name.
+    pub lines: BTreeMap<String, String>,
+    pub tasks: BTreeSet<String>,
+    pub variables: Vec<Declared>,
+    /// What a variable is set to, with placeholders such as `{database.url}`.
+    values: BTreeMap<String, String>,
+    /// The database that dozen starts for it.
+    pub engine: Option<Engine>,
+    pub has_redis: bool,
+    pub told: Told,
+    /// A script for a shell that adds a migration whose SQL fails.
+    pub failing_migration: Option<String>,
+    /// Whether it keeps to the variables and the log lines of the contract: dozen made it.
+    pub keeps_contract: bool,
+}
+
+/// A variable that the service says it reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    pub name: String,
+    pub kind: Kind,
+    pub required: bool,
+}
+
+/// What a variable is for, as far as its name and its example tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Port,
+    Database,
+    Redis,
+    Secret,
+    LogLevel,
+    Deadline,
+    Concurrency,
+    Release,
+    Other,
+}
+
+/// `[prove]` in `dozen.toml`: what only the owner knows.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Told {
+    /// Installs and builds: a command, or several.
+    pub install: Option<Lines>,
+    pub live: Option<String>,
+    pub ready: Option<String>,
+    /// The engines that the same build runs on.
+    pub engines: Vec<Engine>,
+    pub env: BTreeMap<String, String>,
+    pub session: Option<Session>,
+    pub item: Option<Item>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Lines {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// How a session is begun, read and ended.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    pub begin: Ask,
+    pub read: Ask,
+    pub end: Option<Ask>,
+}
+
+/// Something that lasts, and perhaps a job that is done for it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    pub create: Ask,
+    pub read: Ask,
+    /// Up to 100 of them, the newest first.
+    pub list: Option<Ask>,
+    /// The member that is null until a worker has done the job.
+    pub done: Option<String>,
+}
+
+/// A request: one method with its path, and what goes with it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ask {
+    get: Option<String>,
+    post: Option<String>,
+    put: Option<String>,
+    delete: Option<String>,
+    pub json: Option<Value>,
+    headers: BTreeMap<String, String>,
+}
+
+impl Ask {
+    #[must_use]
+    pub fn get(path: &str) -> Self {
+        Self { get: Some(path.to_owned()), ..Self::default() }
+    }
+
+    fn methods(&self) -> Vec<(&'static str, &str)> {
+        [("GET", &self.get), ("POST", &self.post), ("PUT", &self.put), ("DELETE", &self.delete)]
+            .into_iter()
+            .filter_map(|(method, path)| Some((method, path.as_deref()?)))
+            .collect()
+    }
+
+    /// The request, whose path's `{name}` are members of `item`.
+    #[must_use]
+    pub fn request(&self, item: &Value) -> Request {
+        let (method, path) = self.methods().into_iter().next().unwrap_or(("GET", "/"));
+        let mut path = path.to_owned();
+        for (name, value) in item.as_object().into_iter().flatten() {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            path = path.replace(&format!("{{{name}}}"), &text);
+        }
+        let mut request = Request::new(method, path);
+        for (name, value) in &self.headers {
+            request = request.header(name, value.as_str());
+        }
+        match &self.json {
+            Some(json) => request.json(json),
+            None => request,
+        }
+    }
+
+    /// The request with another body: its longest text replaced.
+    #[must_use]
+    pub fn saying(&self, text: &str) -> Self {
+        let mut ask = self.clone();
+        let members = ask.json.as_mut().and_then(Value::as_object_mut);
+        let longest = members.into_iter().flatten().filter(|(_, value)| value.is_string());
+        let longest = longest.max_by_key(|(_, value)| value.as_str().map_or(0, str::len));
+        if let Some((_, value)) = longest {
+            *value = Value::from(text);
+        }
+        ask
+    }
+}
+
+/// What the command line says over everything that the repository says.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// Lines of processes, by name.
+    pub lines: BTreeMap<String, String>,
+    pub build: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub ready: Option<String>,
+    pub engine: Option<Engine>,
+}
+
+/// Whom the placeholders of values stand for.
+#[derive(Debug, Clone)]
+pub struct Bindings {
+    pub database: Option<Login>,
+    pub redis: Option<Login>,
+    pub port: u16,
+    pub secret: Secret,
+}
+
+/// How a backing service is reached; the password as it stands in a URL.
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub scheme: String,
+    pub user: String,
+    pub password: String,
+    pub port: u16,
+    pub name: String,
+}
+
+impl Login {
+    #[must_use]
+    pub fn url(&self) -> String {
+        let Self { scheme, user, password, port, name } = self;
+        format!("{scheme}://{user}:{password}@127.0.0.1:{port}/{name}")
+    }
+}
+
+/// The parts of `dozen.toml` that are not answers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Manifest {
+    processes: BTreeMap<String, String>,
+    tasks: BTreeMap<String, String>,
+    prove: Told,
+}
+
+/// What stands in a `.env.example`.
+#[derive(Debug, PartialEq, Eq)]
+struct Sample {
+    name: String,
+    value: String,
+    is_comment: bool,
+}
+
+impl Subject {
+    /// Reads a repository, and what is wished, into what is proven.
+    ///
+    /// # Errors
+    /// Its files are broken, or nothing tells how `web` is started.
+    pub fn read(root: &Path, wishes: Wishes) -> Result<Self> {
+        let tree = Tree::read(root)?;
+        let manifest = read_manifest(&tree)?;
+        let answers = record::read_recorded(&tree)?;
+        let keeps_contract = answers.is_some();
+        let service = detect::detect(&tree, root, None).or_else(|error| match error {
+            // What it is written in need not be known, if it is told how it is built and started.
+            Error::UnknownRepository { .. } if knows_enough(&manifest, &wishes) => {
+                Ok(Service { name: folder_name(root), ..Service::default() })
+            }
+            other => Err(other),
+        })?;
+        let Manifest { processes, tasks, prove: told } = manifest;
+        let mut subject = Self {
+            root: root.to_owned(),
+            name: service.name.clone(),
+            build: read_build(&service, &told, &wishes, &tree)?,
+            lock: service.facts.lock.clone(),
+            bin: service.facts.bin.clone(),
+            caches: service.facts.caches.clone(),
+            lines: BTreeMap::new(),
+            tasks: BTreeSet::new(),
+            variables: declare(&service, &tree, keeps_contract),
+            values: BTreeMap::new(),
+            engine: None,
+            has_redis: false,
+            failing_migration: find_failing_migration(&service),
+            keeps_contract,
+            told,
+        };
+        if subject.bin.is_none() && !service.stack.is_empty() {
+            let stack = Stack::find(&service.stack)?;
+            if let Some(build) = stack.detect.find_build(&tree) {
+                subject.bin.clone_from(&build.bin);
+                subject.caches.clone_from(&build.caches);
+            }
+        }
+        let named = |processes: &[Process]| -> Vec<(String, String)> {
+            processes.iter().map(|it| (it.name.clone(), it.command.clone())).collect()
+        };
+        subject.tasks.extend(service.facts.tasks.iter().map(|task| task.name.clone()));
+        subject.tasks.extend(tasks.keys().cloned());
+        if keeps_contract {
+            // The example may have been deleted: what stands there now is what counts.
+            subject.tasks = tasks.keys().cloned().collect();
+        }
+        subject.lines.extend(named(&service.facts.tasks));
+        subject.lines.extend(tasks);
+        subject.lines.extend(named(&service.facts.processes));
+        subject.lines.extend(detect::read_procfile(&tree));
+        subject.lines.extend(processes);
+        subject.lines.extend(wishes.lines);
+        if !subject.lines.contains_key("web") {
+            return Err(Error::NoWeb { path: root.to_owned() });
+        }
+        if wishes.ready.is_some() {
+            subject.told.ready = wishes.ready;
+        }
+        subject.assign_values(&tree, &service, wishes.engine, wishes.env);
+        Ok(subject)
+    }
+
+    /// Decides what each variable is set to, and which servers that takes.
+    fn assign_values(
+        &mut self,
+        tree: &Tree,
+        service: &Service,
+        engine: Option<Engine>,
+        given: BTreeMap<String, String>,
+    ) {
+        let samples = read_samples(tree);
+        let chosen = service.options.get("database").and_then(|slug| Engine::from_scheme(slug));
+        let sampled = samples.iter().find_map(|sample| Engine::from_scheme(scheme(&sample.value)?));
+        let engine =
+            engine.or(if self.keeps_contract { chosen } else { sampled }).or(chosen).or(sampled);
+        for variable in &self.variables {
+            let sample = samples.iter().find(|sample| sample.name == variable.name);
+            let said =
+                sample.filter(|sample| !sample.is_comment).map_or("", |sample| &sample.value);
+            let value = match variable.kind {
+                Kind::Port => "{port}".to_owned(),
+                Kind::Secret => "{secret}".to_owned(),
+                Kind::Redis => "{redis.url}".to_owned(),
+                Kind::Database => match scheme(said).filter(|_| !self.keeps_contract) {
+                    Some(scheme) => format!(
+                        "{scheme}://{{database.user}}:{{database.password}}@{{database.host}}:{{database.port}}/{{database.name}}"
+                    ),
+                    None => "{database.url}".to_owned(),
+                },
+                Kind::Other if !said.is_empty() && !self.keeps_contract => said.to_owned(),
+                _ => continue,
+            };
+            self.values.insert(variable.name.clone(), value);
+        }
+        self.values.extend(self.told.env.clone());
+        self.values.extend(given);
+        let names = |what: &str| self.values.values().any(|value| value.contains(what));
+        self.engine = engine.filter(|_| names("{database."));
+        self.has_redis = names("{redis.");
+        if self.engine.is_none() {
+            // Nothing says which engine: then nobody can be started for it.
+            self.values.retain(|_, value| !value.contains("{database."));
+        }
+    }
+
+    /// The variables of one deploy.
+    #[must_use]
+    pub fn fill(&self, bindings: &Bindings) -> Variables {
+        let mut variables = Variables::default();
+        for (name, template) in &self.values {
+            variables = variables.with(name, &bindings.fill(template));
+        }
+        variables
+    }
+
+    /// The name of the first declared variable of a kind.
+    #[must_use]
+    pub fn variable(&self, kind: Kind) -> Option<&str> {
+        self.variables.iter().find(|it| it.kind == kind).map(|it| it.name.as_str())
+    }
+
+    /// The variables that must be set; those that are given but not declared are left alone.
+    pub fn required(&self) -> impl Iterator<Item = &Declared> {
+        self.variables.iter().filter(|variable| variable.required)
+    }
+
+    /// Why a claim with this need cannot be tested, if it cannot.
+    #[must_use]
+    pub fn lacks(&self, need: Need) -> Option<Untested> {
+        let untold = |how: &str| Some(Untested::Untold { how: how.to_owned() });
+        let pointless = |why| Some(Untested::Pointless { why });
+        match need {
+            Need::Build if self.build.is_empty() => {
+                untold("how is it installed and built? No lock file tells; say it with --build")
+            }
+            Need::Lock if self.lock.is_none() => pointless("no lock file that names hashes"),
+            Need::Required if self.required().next().is_none() => {
+                untold("which variables are required? `.env.example` names none without a value")
+            }
+            Need::Backing if self.engine.is_none() && !self.has_redis => {
+                pointless("no backing service that dozen could start and stop")
+            }
+            Need::Worker if !self.lines.contains_key("worker") => {
+                pointless("no worker process: name one with --worker")
+            }
+            Need::Release if !self.lines.contains_key("release") => {
+                if self.engine.is_none() {
+                    return pointless("no release process and no database");
+                }
+                untold("no release process: name what migrates with --release")
+            }
+            Need::Task if self.tasks.is_empty() => {
+                pointless("no task: name one under [tasks] in dozen.toml")
+            }
+            Need::Database if self.engine.is_none() => {
+                pointless("no database that dozen could start and stop")
+            }
+            Need::Redis if !self.has_redis => pointless("no Redis that dozen could start and stop"),
+            Need::BothEngines if self.told.engines.len() < Engine::ALL.len() => {
+                pointless("it says of one database engine only that it runs on it")
+            }
+            Need::Session if self.told.session.is_none() => untold(
+                "which requests begin, read and end a session? Tell [prove.session] in dozen.toml",
+            ),
+            Need::Item if self.told.item.is_none() => {
+                untold("which requests create and read something? Tell [prove.item] in dozen.toml")
+            }
+            Need::List if self.told.item.as_ref().is_none_or(|item| item.list.is_none()) => {
+                untold("which request lists items? Tell `list` under [prove.item] in dozen.toml")
+            }
+            Need::Job if self.told.item.as_ref().is_none_or(|item| item.done.is_none()) => untold(
+                "what shows that a job is done? Tell `done` under [prove.item] in dozen.toml",
+            ),
+            Need::Variable(kind) if self.variable(kind).is_none() => pointless(kind.absence()),
+            Need::FailingMigration if self.failing_migration.is_none() => {
+                pointless("how to add a migration is not known of this framework")
+            }
+            Need::Contract if !self.keeps_contract => {
+                pointless("only for services that dozen made")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Kind {
+    fn of(name: &str, value: &str) -> Self {
+        let is_secret = ["SECRET", "PASSWORD", "TOKEN", "PRIVATE_KEY", "API_KEY", "SIGNING_KEY"];
+        match name {
+            "PORT" => Self::Port,
+            "DATABASE_URL" => Self::Database,
+            "REDIS_URL" => Self::Redis,
+            "LOG_LEVEL" => Self::LogLevel,
+            "SHUTDOWN_TIMEOUT" => Self::Deadline,
+            "WEB_CONCURRENCY" => Self::Concurrency,
+            "RELEASE" => Self::Release,
+            _ => match scheme(value) {
+                Some("redis" | "rediss") => Self::Redis,
+                Some(scheme) if Engine::from_scheme(scheme).is_some() => Self::Database,
+                _ if is_secret.iter().any(|word| name.contains(word)) => Self::Secret,
+                _ => Self::Other,
+            },
+        }
+    }
+
+    const fn absence(self) -> &'static str {
+        match self {
+            Self::Port => "no variable PORT is declared",
+            Self::Database => "no variable with a database's URL is declared",
+            Self::Redis => "no variable with a Redis URL is declared",
+            Self::Secret => "no secret is declared",
+            Self::LogLevel => "no LOG_LEVEL is declared",
+            Self::Deadline => "no SHUTDOWN_TIMEOUT is declared",
+            Self::Concurrency => "no WEB_CONCURRENCY is declared",
+            Self::Release => "no RELEASE is declared",
+            Self::Other => "no such variable is declared",
+        }
+    }
+}
+
+impl Bindings {
+    fn fill(&self, template: &str) -> String {
+        let mut text = template
+            .replace("{port}", &self.port.to_string())
+            .replace("{secret}", self.secret.shortest());
+        for (name, login) in [("database", &self.database), ("redis", &self.redis)] {
+            let Some(login) = login else {
+                continue;
+            };
+            for (part, value) in [
+                ("url", login.url()),
+                ("host", "127.0.0.1".to_owned()),
+                ("port", login.port.to_string()),
+                ("name", login.name.clone()),
+                ("user", login.user.clone()),
+                ("password", login.password.clone()),
+            ] {
+                text = text.replace(&format!("{{{name}.{part}}}"), &value);
+            }
+        }
+        text
+    }
+}
+
+fn read_manifest(tree: &Tree) -> Result<Manifest> {
+    let Some(text) = tree.root_text(record::FILE_NAME) else {
+        return Ok(Manifest::default());
+    };
+    let malformed = |reason| Error::Malformed { path: PathBuf::from(record::FILE_NAME), reason };
+    let manifest: Manifest = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+    let told = &manifest.prove;
+    let session =
+        told.session.iter().flat_map(|it| [Some(&it.begin), Some(&it.read), it.end.as_ref()]);
+    let item = told.item.iter().flat_map(|it| [Some(&it.create), Some(&it.read), it.list.as_ref()]);
+    for ask in session.chain(item).flatten() {
+        if ask.methods().len() != 1 {
+            return Err(malformed(
+                "a request in [prove] has one of `get`, `post`, `put` and `delete`, with its path"
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(manifest)
+}
+
+fn knows_enough(manifest: &Manifest, wishes: &Wishes) -> bool {
+    let has_web = wishes.lines.contains_key("web") || manifest.processes.contains_key("web");
+    has_web && (!wishes.build.is_empty() || manifest.prove.install.is_some())
+}
+
+fn folder_name(root: &Path) -> String {
+    root.file_name()
+        .map_or_else(|| "service".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The commands that install and build, from whoever knows them best.
+fn read_build(service: &Service, told: &Told, wishes: &Wishes, tree: &Tree) -> Result<Vec<String>> {
+    if !wishes.build.is_empty() {
+        return Ok(wishes.build.clone());
+    }
+    match &told.install {
+        Some(Lines::One(line)) => return Ok(vec![line.clone()]),
+        Some(Lines::Several(lines)) => return Ok(lines.clone()),
+        None => {}
+    }
+    let commands = &service.facts.commands;
+    let known: Vec<String> = commands.install.iter().chain(&commands.build).cloned().collect();
+    if !known.is_empty() || service.stack.is_empty() {
+        return Ok(known);
+    }
+    let stack = Stack::find(&service.stack)?;
+    Ok(stack.detect.find_build(tree).map(|build| build.run.clone()).unwrap_or_default())
+}
+
+fn find_failing_migration(service: &Service) -> Option<String> {
+    // Only where the layout of migrations is the one that dozen rendered.
+    let is_ours = !service.answers.is_empty();
+    is_ours
+        .then(|| templates::find_data(&format!("{}/failing-migration.sh", service.stack)))
+        .flatten()
+}
+
+fn declare(service: &Service, tree: &Tree, keeps_contract: bool) -> Vec<Declared> {
+    let declared = |variable: &Variable| {
+        let kind = if variable.secret { Kind::Secret } else { Kind::of(&variable.name, "") };
+        Declared { name: variable.name.clone(), kind, required: variable.required }
+    };
+    if keeps_contract {
+        return service.variables.iter().map(declared).collect();
+    }
+    let mut variables: Vec<Declared> = read_samples(tree)
+        .into_iter()
+        .map(|sample| {
+            let kind = Kind::of(&sample.name, &sample.value);
+            let is_backing = matches!(kind, Kind::Database | Kind::Redis);
+            let required = !sample.is_comment
+                && (sample.value.is_empty() || is_backing || kind == Kind::Secret);
+            Declared { kind, required, name: sample.name }
+        })
+        .collect();
+    // What the sources read and no example lists; only of those with a meaning is it known what to give them.
+    for variable in &service.variables {
+        let kind = Kind::of(&variable.name, "");
+        let is_known = variables.iter().any(|known| known.name == variable.name);
+        if !is_known && !matches!(kind, Kind::Other) {
+            variables.push(Declared { name: variable.name.clone(), kind, required: false });
+        }
+    }
+    if !variables.iter().any(|variable| variable.kind == Kind::Port) {
+        variables.push(Declared { name: "PORT".to_owned(), kind: Kind::Port, required: false });
+    }
+    variables
+}
+
+/// The variables that the text of a `.env` sets.
+#[must_use]
+pub fn read_assignments(text: &str) -> BTreeMap<String, String> {
+    let samples = text.lines().filter_map(Sample::parse).filter(|sample| !sample.is_comment);
+    samples.map(|sample| (sample.name, sample.value)).collect()
+}
+
+fn read_samples(tree: &Tree) -> Vec<Sample> {
+    let text = VARIABLE_FILES.iter().find_map(|name| tree.root_text(name)).unwrap_or_default();
+    text.lines().filter_map(Sample::parse).collect()
+}
+
+impl Sample {
+    fn parse(line: &str) -> Option<Self> {
+        let line = line.trim();
+        let bare = line.trim_start_matches(['#', ' ']);
+        let (name, value) = bare.trim_start_matches("export ").split_once('=')?;
+        let is_name = |name: &str| {
+            name.starts_with(|c: char| c.is_ascii_alphabetic())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        let value = value.trim();
+        let value = match value.split_once(" #") {
+            Some((value, _)) => value.trim_end(),
+            None => value,
+        };
+        is_name(name.trim()).then(|| Self {
+            name: name.trim().to_owned(),
+            value: value.trim_matches(['"', '\'']).to_owned(),
+            is_comment: line.starts_with('#'),
+        })
+    }
+}
+
+/// `postgres` of `postgres://…`.
+fn scheme(value: &str) -> Option<&str> {
+    value.split_once("://").map(|(scheme, _)| scheme)
+}
