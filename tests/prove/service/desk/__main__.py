@@ -2,16 +2,24 @@
 
 import logging
 import sys
+from collections.abc import Callable
 
-from . import admin, logs, web, worker
+from . import logs
 from .config import Config, ConfigError
 
-COMMANDS = {
-    "web": web.serve,
-    "worker": worker.work,
-    "release": admin.release,
-    "recount": admin.recount,
-}
+
+def find(command: str) -> Callable[[Config], None]:
+    """Import what is to run, once it is known that it can: a refusal need not wait for drivers."""
+    match command:
+        case "web":
+            from .web import serve as run
+        case "worker":
+            from .worker import work as run
+        case "release":
+            from .admin import release as run
+        case _:
+            from .admin import recount as run
+    return run
 
 
 def main(command: str) -> int:
@@ -19,7 +27,7 @@ def main(command: str) -> int:
     try:
         config = Config.read()
         logs.configure(config.log_level)
-        COMMANDS[command](config)
+        find(command)(config)
     except ConfigError as error:
         logging.critical("%s", error)
         return 1
