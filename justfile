@@ -1,5 +1,5 @@
 # What `.ci/run` does, without installing anything.
-ci: lint test faults contract
+ci: lint test faults prove contract
 
 # Seconds, no network.
 test:
@@ -13,13 +13,13 @@ lint:
 faults:
     cargo test --features faults --test apply
 
-# Renders services and tests the twelve factors on them, from outside; `tests/run` installs what it needs.
+# Renders services, proves the twelve factors of them and tests the rest; `tests/run` installs what it needs.
 contract *filter:
     cargo test --features contract --test contract -- {{ filter }}
 
-# Breaks the rendered service in many small ways: each has to be caught by the trial that is meant for it.
-contract-faults *names:
-    python3 tests/contract/faults.py {{ names }}
+# Breaks a small service in the ways that real ones are broken: each has to be caught, on its line and no other.
+prove *filter:
+    cargo test --features contract --test prove -- {{ filter }}
 
 # Writes what templates and merges give now into snapshots/ and tests/merge/; read the diff before committing it.
 bless:

@@ -138,7 +138,7 @@ pub struct Prove {
     #[arg(long, value_name = "ENGINE", value_parser = ["postgres", "mysql"])]
     pub database: Option<String>,
 
-    /// Write a JUnit report
+    /// Write a `JUnit` report
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub junit: Option<PathBuf>,
 

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, ensure};
 use super::case::{Case, Starter};
 use super::claim::{Claim, Need};
 use super::probe::patience::{SOON, stays};
-use super::probe::variables::Variables;
 
 pub const CLAIMS: &[Claim] = &[
     Claim::new("web on an empty database creates nothing, and is not ready", web_creates_nothing)
@@ -99,7 +98,7 @@ fn releases_at_once(case: &Case) -> Result<()> {
     // Held up where they begin to write, all of them have found the database empty: the worst moment to race.
     let lock = stage.database()?.lock_schema()?;
     let mut releases = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..2 {
         releases.push(stage.start("release")?);
     }
     stage.database()?.wait_for_waiters(1)?;
@@ -157,22 +156,11 @@ fn failed_migration_spares_web(case: &Case) -> Result<()> {
 }
 
 fn tasks_run(case: &Case) -> Result<()> {
-    let stage = case.stage()?;
-    if case.subject().told.item.is_some() {
-        let web = stage.web()?;
-        web.create_item()?;
-        web.process.end()?;
-    }
+    // Where there is something to work on.
+    let stage = &case.shop()?.stage;
     for task in &case.subject().tasks {
         let (exit, process) = stage.starter.run(task, &stage.variables)?;
         ensure!(exit.is_zero(), "{task} ended with {exit}:\n{}", process.transcript().tail());
-        if case.subject().required().next().is_some() {
-            let (exit, _) = stage.starter.run(task, &Variables::default())?;
-            ensure!(
-                !exit.is_zero(),
-                "{task} exits 0 with no variable at all: it has settings of its own"
-            );
-        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::backing::{Engine, Secret};
 use super::case::{Case, Starter, Web};
 use super::claim::{Claim, Need, Order};
 use super::probe::http::{Client, Request};
+use super::probe::output::Line;
 use super::probe::patience::{SOON, wait_for};
 use super::probe::process::Process;
 use super::probe::procfs;
@@ -29,7 +30,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim::new(
         "PORT=abc, malformed URLs and whatever else is malformed: web exits within 5 s, \
          naming every one at once and the value of none",
-        |case| refuses_malformed(case, "web", 6),
+        |case| refuses_malformed(case, "web", MALFORMED_ROWS),
     )
     .hint("check the form of each variable at start"),
     Claim::new(
@@ -150,35 +151,23 @@ fn names_all_missing(case: &Case) -> Result<()> {
     Ok(())
 }
 
+const MALFORMED_ROWS: usize = 3;
+
 /// Values that are wrong in every variable at once, row by row, and no two in the same way. `{}` stands for a
 /// secret.
-const MALFORMED: [(Kind, [&str; 6]); 6] = [
-    (Kind::Port, ["abc", "0", "65536", "-1", "80.5", "8000x"]),
+const MALFORMED: [(Kind, [&str; MALFORMED_ROWS]); 6] = [
+    (Kind::Port, ["abc", "0", "65536"]),
     (
         Kind::Database,
-        [
-            "no url at all {}",
-            "sqlite:///{}.db",
-            "oracle://shop:{}@127.0.0.1/shop",
-            "postgres://{}@",
-            "mysql://shop:{}@127.0.0.1:port/shop",
-            "postgres://shop:{}@127.0.0.1:99999/shop",
-        ],
+        ["no url at all {}", "sqlite:///{}.db", "postgres://shop:{}@127.0.0.1:99999/shop"],
     ),
     (
         Kind::Redis,
-        [
-            "no url at all {}",
-            "http://:{}@127.0.0.1/",
-            "memcached://:{}@127.0.0.1/0",
-            "redis://:{}@",
-            "redis://:{}@127.0.0.1:nineteen/0",
-            "redis://:{}@127.0.0.1:99999/0",
-        ],
+        ["no url at all {}", "http://:{}@127.0.0.1/", "redis://:{}@127.0.0.1:nineteen/0"],
     ),
-    (Kind::LogLevel, ["loud", "10", "chatty-as-can-be", "none", "{}", "info,debug"]),
-    (Kind::Deadline, ["soon", "-1", "ten seconds", "1e", "{}", "10s"]),
-    (Kind::Concurrency, ["many", "0", "-2", "1.5", "{}", "two"]),
+    (Kind::LogLevel, ["loud", "10", "{}"]),
+    (Kind::Deadline, ["soon", "-1", "10s"]),
+    (Kind::Concurrency, ["many", "0", "1.5"]),
 ];
 
 fn refuses_malformed(case: &Case, process: &str, rows: usize) -> Result<()> {
@@ -277,7 +266,7 @@ fn defaults_concurrency(case: &Case) -> Result<()> {
     // Some servers have a parent that holds the port too: what counts is what the variable adds.
     let stage = case.stage()?;
     let name = case.variable(Kind::Concurrency)?;
-    let unset = stage.web_with(&stage.variables.without(name))?;
+    let unset = &case.shop()?.web;
     let one = stage.web_with(&stage.on_another_port()?.with(name, &1))?;
     let two = stage.web_with(&stage.on_another_port()?.with(name, &2))?;
     let holders = |web: &Web| web.process.listening_processes();
@@ -287,38 +276,33 @@ fn defaults_concurrency(case: &Case) -> Result<()> {
         Ok(more.then_some(()))
     })?;
     ensure!(
-        holders(&unset) == holders(&one),
+        holders(unset) == holders(&one),
         "{} processes hold the port by default, {} with WEB_CONCURRENCY=1",
-        holders(&unset),
+        holders(unset),
         holders(&one)
     );
-    [unset, one, two].into_iter().try_for_each(|web| web.process.end())
+    [one, two].into_iter().try_for_each(|web| web.process.end())
 }
 
 fn obeys_log_level(case: &Case) -> Result<()> {
     let name = case.variable(Kind::LogLevel)?;
-    let levels = |level: Option<&str>| -> Result<Vec<String>> {
-        let stage = case.stage()?;
-        let variables = match level {
-            Some(level) => stage.variables.with(name, level),
-            None => stage.variables.without(name),
-        };
-        let mut web = stage.alive(stage.start_with("web", &variables)?)?;
+    let ask = |web: &Web| -> Result<()> {
         web.greet()?;
-        web.client.get("/nowhere-at-all")?;
-        web.process.terminate();
-        let _ = web.process.wait_for_exit(EXIT_LIMIT);
-        let lines = web.process.lines();
-        let levels = lines.iter().filter_map(|line| {
+        web.client.get("/nowhere-at-all").map(|_| ())
+    };
+    let levels = |process: &Process| -> Vec<String> {
+        let level = |line: &Line| {
             let line: Value = serde_json::from_str(&line.text).ok()?;
             Some(line["level"].as_str()?.to_lowercase())
-        });
-        Ok(levels.collect())
+        };
+        process.lines().iter().filter_map(level).collect()
     };
     let has = |levels: &[String], names: &[&str]| {
         levels.iter().any(|level| names.contains(&level.as_str()))
     };
-    let by_default = levels(None)?;
+    let shop = case.shop()?;
+    ask(&shop.web)?;
+    let by_default = levels(&shop.web.process);
     if by_default.is_empty() {
         // Without JSON, or on another stream, levels cannot be told apart; that is for the logs to say.
         let what = "no line has a level".to_owned();
@@ -329,13 +313,14 @@ fn obeys_log_level(case: &Case) -> Result<()> {
         "by default there is no line of level info: {by_default:?}"
     );
     ensure!(!has(&by_default, &["debug", "trace"]), "by default there are lines of level debug");
-    let warning = levels(Some("warning"))?;
+    let stage = case.stage()?;
+    let quiet = stage.variables.with(name, "warning");
+    let mut web = stage.alive(stage.start_with("web", &quiet)?)?;
+    ask(&web)?;
+    web.process.terminate();
+    let _ = web.process.wait_for_exit(EXIT_LIMIT);
+    let warning = levels(&web.process);
     ensure!(!has(&warning, &["info", "debug", "trace"]), "with LOG_LEVEL=warning: {warning:?}");
-    let error = levels(Some("error"))?;
-    ensure!(
-        !has(&error, &["warning", "warn", "info", "debug", "trace"]),
-        "with LOG_LEVEL=error: {error:?}"
-    );
     Ok(())
 }
 
@@ -353,26 +338,26 @@ fn no_environment_by_name(case: &Case) -> Result<()> {
         "DEBUG",
     ];
     let declared = |name: &str| case.subject().variables.iter().any(|it| it.name == name);
-    let answers = |value: Option<&str>| -> Result<Vec<(u16, String)>> {
-        let stage = case.stage()?;
-        let mut variables = stage.variables.clone();
-        for name in NAMES.into_iter().filter(|name| !declared(name)) {
-            if let Some(value) = value {
-                variables = variables.with(name, value);
-            }
-        }
-        let web = stage.alive(stage.start_with("web", &variables)?)?;
+    let answers = |client: &Client| -> Result<Vec<(u16, String)>> {
         let mut answers = Vec::new();
         for path in ["/", "/nowhere-at-all"] {
-            let answer = web.client.get(path)?;
+            let answer = client.get(path)?;
             let kind = answer.header("Content-Type").unwrap_or_default().to_owned();
             answers.push((answer.status, kind));
         }
-        web.process.end()?;
         Ok(answers)
     };
-    let plain = answers(None)?;
-    let named = answers(Some("production")).context("with APP_ENV=production and its like")?;
+    let plain = answers(case.shared()?)?;
+    let stage = case.stage()?;
+    let mut variables = stage.variables.clone();
+    for name in NAMES.into_iter().filter(|name| !declared(name)) {
+        variables = variables.with(name, "production");
+    }
+    let web = stage
+        .alive(stage.start_with("web", &variables)?)
+        .context("with APP_ENV=production and its like")?;
+    let named = answers(&web.client)?;
+    web.process.end()?;
     ensure!(
         plain == named,
         "with APP_ENV=production and its like, GET / and a path that is not there answer {named:?}, without {plain:?}"
@@ -382,12 +367,11 @@ fn no_environment_by_name(case: &Case) -> Result<()> {
 
 fn needs_no_env_file(case: &Case) -> Result<()> {
     let stage = case.stage()?;
-    let mut lies = String::from("DOZEN_LIES=yes\n");
-    for (name, _) in stage.variables.iter() {
-        lies += &format!("{name}=a-lie\n");
-    }
+    let names = stage.variables.iter().map(|(name, _)| name.as_str());
+    let lies: Vec<String> = names.map(|name| format!("{name}=a-lie")).collect();
+    let lies = lies.join("\n");
     let write = format!("printf %s {} > .env", shell_words::quote(&lies));
-    let project = case.setting.variant("with a .env", &[write])?;
+    let project = case.setting.copy(&[write])?;
     let starter = Starter::of_project(case, &project);
     let variables = match case.subject().variable(Kind::Release) {
         Some(name) => stage.variables.with(name, "from-outside"),

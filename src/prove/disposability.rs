@@ -394,11 +394,7 @@ fn stuck_request_is_cut(case: &Case) -> Result<()> {
 
 fn no_orphan(case: &Case) -> Result<()> {
     let stage = case.stage()?;
-    let variables = match case.subject().variable(Kind::Concurrency) {
-        Some(name) => stage.variables.with(name, &3),
-        None => stage.variables.clone(),
-    };
-    let mut web = stage.web_with(&variables)?;
+    let mut web = stage.web()?;
     web.greet()?;
     let tree = web.process.descendants();
     let told = web.process.terminate();

@@ -96,15 +96,12 @@ fn end_and_check(mut process: Process) -> Result<()> {
     check_lines(&transcript)
 }
 
-/// The variables with all that is logged, and, where that can be said, two servers.
+/// The variables with all that can be logged.
 fn talkative(case: &Case, variables: &Variables) -> Variables {
-    let mut variables = variables.clone();
-    for (kind, value) in [(Kind::LogLevel, "debug"), (Kind::Concurrency, "2")] {
-        if let Some(name) = case.subject().variable(kind) {
-            variables = variables.with(name, value);
-        }
+    match case.subject().variable(Kind::LogLevel) {
+        Some(name) => variables.with(name, "debug"),
+        None => variables.clone(),
     }
-    variables
 }
 
 fn servers_write_json(case: &Case) -> Result<()> {
@@ -146,13 +143,10 @@ fn tasks_write_json(case: &Case) -> Result<()> {
 fn refusals_are_json(case: &Case) -> Result<()> {
     case.stage()?;
     let starter = Starter::of(case)?;
-    for name in case.subject().lines.keys() {
-        let mut process = starter.start(name, &Variables::default())?;
-        // One that refuses nothing is for the config to find.
-        let _ = process.wait_for_exit(Duration::from_secs(5));
-        check_lines(&process.transcript())?;
-    }
-    Ok(())
+    let mut process = starter.start("web", &Variables::default())?;
+    // One that refuses nothing is for the config to find.
+    let _ = process.wait_for_exit(Duration::from_secs(5));
+    check_lines(&process.transcript())
 }
 
 fn tracebacks_are_json(case: &Case) -> Result<()> {
@@ -237,8 +231,7 @@ fn request_id_is_logged(case: &Case) -> Result<()> {
 }
 
 fn lines_stay_whole(case: &Case) -> Result<()> {
-    let stage = case.stage()?;
-    let web = stage.web()?;
+    let web = &case.shop()?.web;
     let targets: [&[u8]; 4] = [
         b"/%0A%7B%22level%22%3A%22forged%22%7D",
         b"/%22%5C%00%1B%5B31m",
@@ -252,7 +245,8 @@ fn lines_stay_whole(case: &Case) -> Result<()> {
         web.client.send(&request)?;
     }
     web.client.send(&Request::get("/").header("X-Request-Id", "x".repeat(6_000)))?;
-    end_and_check(web.process)
+    web.greet()?;
+    check_lines(&web.process.transcript())
 }
 
 fn no_file(case: &Case) -> Result<()> {

@@ -19,6 +19,7 @@ pub mod claim;
 pub mod codebase;
 pub mod concurrency;
 pub mod config;
+pub mod container;
 pub mod dependencies;
 pub mod dev_prod_parity;
 pub mod disposability;
@@ -90,7 +91,7 @@ pub fn prove(
     }
     reports.extend(run(&setting, factors, watch));
     interrupt::check()?;
-    Ok(ProofReport::new(&root, factors, reports, begun.elapsed()))
+    Ok(ProofReport::new(&root, factors, &reports, begun.elapsed()))
 }
 
 /// One claim in the queue.
@@ -190,15 +191,20 @@ fn test(setting: &Arc<Setting>, factor: Factor, claim: &Claim) -> ClaimReport {
     }
     let outcome = match outcome {
         Ok(()) => Outcome::Proven,
-        Err(error) => match error.downcast_ref::<Untested>() {
-            Some(untested) => Outcome::untested(untested, claim.deepens),
-            None => Outcome::Failed {
-                happened: format!("{error:#}"),
-                did: diary::take(),
-                output: case.last_words(),
-                hint: claim.hint,
+        Err(error) => error.downcast_ref::<Untested>().map_or_else(
+            || {
+                let mask = |texts: Vec<String>| -> Vec<String> {
+                    texts.iter().map(|text| setting.subject.mask(text)).collect()
+                };
+                Outcome::Failed {
+                    happened: setting.subject.mask(&format!("{error:#}")),
+                    did: mask(diary::take()),
+                    output: mask(case.last_words()),
+                    hint: claim.hint,
+                }
             },
-        },
+            |untested| Outcome::untested(untested, claim.deepens),
+        ),
     };
     report(outcome, begun.elapsed())
 }

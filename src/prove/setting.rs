@@ -22,7 +22,7 @@ use super::probe::patience::wait_for;
 use super::probe::process::Process;
 use super::probe::snapshot::Snapshot;
 use super::probe::tether::Tether;
-use super::probe::tool::{Caches, Toolbox};
+use super::probe::tool::{Caches, Toolbox, path_with};
 use super::probe::turnstile::Turnstile;
 use super::probe::variables::Variables;
 use super::subject::{Bindings, Kind, Subject};
@@ -34,7 +34,7 @@ const READY_PATHS: [&str; 6] =
     ["/readyz", "/health/ready", "/healthz", "/health", "/api/health", "/ping"];
 const LIVE_PATHS: [&str; 5] = ["/livez", "/health/live", "/healthz", "/health", "/ping"];
 /// How long a first start may take: what is slow is another claim's business.
-const BOOT_LIMIT: Duration = Duration::from_secs(60);
+const BOOT_LIMIT: Duration = Duration::from_mins(1);
 
 /// The same for every service that is proven in a run.
 #[derive(Debug)]
@@ -199,18 +199,16 @@ impl Setting {
         names
     }
 
-    /// Starts each process once, in vain. An image has an interpreter's caches filled; a fresh install has not,
+    /// Starts web once, in vain. An image has an interpreter's caches filled; a fresh install has not,
     /// and its first start would be measured with the filling.
     fn fill_caches(&self, project: &Project) -> Result<()> {
         if self.subject.caches.is_empty() {
             return Ok(());
         }
         let starter = Starter::new(self, Book::default(), project);
-        for name in self.subject.lines.keys() {
-            let mut process = starter.start(name, &Variables::default())?;
-            // One that starts with no variable at all has filled its caches by then.
-            let _ = process.wait_for_exit(Duration::from_secs(5));
-        }
+        let mut process = starter.start("web", &Variables::default())?;
+        // One that starts with no variable at all has filled its caches by then.
+        let _ = process.wait_for_exit(Duration::from_secs(5));
         Ok(())
     }
 
@@ -267,7 +265,7 @@ impl Setting {
         let serves =
             "a clean clone in another folder, with its variables, is all that serving needs";
         let mut web = stage.start("web")?;
-        if let Err(error) = self.wait_for_port(&mut web, stage.port) {
+        if let Err(error) = wait_for_port(&mut web, stage.port) {
             if error.is::<Untested>() {
                 return Err(error);
             }
@@ -288,7 +286,7 @@ impl Setting {
         let answers_ok = |path: &&str| client.get(path).is_ok_and(|answer| answer.status == 200);
         let ready = match &told.ready {
             Some(path) => Some(path.clone()),
-            None => self.find_readiness(&client),
+            None => find_readiness(&client),
         };
         if let Some(path) = &ready {
             let mut last = String::new();
@@ -315,43 +313,18 @@ impl Setting {
         Ok(Places { live: live.or_else(|| ready.clone()).unwrap_or_else(|| "/".to_owned()), ready })
     }
 
-    /// The first of the usual paths that says 200, or 503, which may yet become 200.
-    fn find_readiness(&self, client: &Client) -> Option<String> {
-        READY_PATHS
-            .into_iter()
-            .find(|path| client.get(path).is_ok_and(|answer| [200, 503].contains(&answer.status)))
-            .map(str::to_owned)
-    }
-
-    fn wait_for_port(&self, web: &mut Process, port: u16) -> Result<()> {
-        let client = Client::of(port);
-        let mut elsewhere = 0;
-        wait_for(format!("web to listen on port {port}"), BOOT_LIMIT, || {
-            web.ensure_alive()?;
-            // Long enough for one that listens for its metrics before it listens for its clients.
-            elsewhere += usize::from(!web.listening().iter().all(|address| address.port() == port));
-            if elsewhere > 60 {
-                bail!("it listens elsewhere");
-            }
-            match client.knock("/") {
-                Ok(Met::Answered(_)) => Ok(Some(())),
-                _ => Ok(None),
-            }
-        })
-    }
-
     /// Web has exited though it got all that is known of its variables: tries what it may have missed.
     fn explain_exit(&self, stage: &Stage, web: &Process, error: &str) -> Result<anyhow::Error> {
         let folder = self.clone_folder()?;
-        let lines: String =
-            stage.variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-        let write = format!("printf %s {} > .env", shell_words::quote(&lines));
+        let lines: Vec<String> =
+            stage.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let write = format!("printf '%s\\n' {} > .env", shell_words::quote(&lines.join("\n")));
         self.toolbox().run_shell(&write, &folder)?;
         let project = Project::install(&self.toolbox(), &self.subject, folder)?;
         let starter = Starter::new(self, self.book.clone(), &project);
         let mut again = starter.start("web", &stage.variables)?;
         let tail = web.transcript().tail();
-        if self.wait_for_port(&mut again, stage.port).is_ok() {
+        if wait_for_port(&mut again, stage.port).is_ok() {
             return Ok(self.block(
                 Factor::Config,
                 "no .env is needed",
@@ -439,7 +412,7 @@ impl Setting {
                 }
                 worker = Some(process);
             }
-            Ok(Shop { worked_after, web, worker, stage })
+            Ok(Shop { web, worker, worked_after, stage })
         })
     }
 
@@ -468,6 +441,23 @@ impl Setting {
         made.cloned()
     }
 
+    /// The installed project in another folder, where lines for a shell may put something beside it.
+    pub fn copy(&self, lines: &[String]) -> Result<Project> {
+        let original = self.project()?;
+        let folder = self.ground.tether.fresh_folder("copy")?.join(&self.subject.name);
+        let link = format!(
+            "cp -al {} {}",
+            shell_words::quote(&original.folder.to_string_lossy()),
+            shell_words::quote(&folder.to_string_lossy())
+        );
+        self.toolbox().run(&link, &original.folder)?.expect_success()?;
+        for line in lines {
+            self.toolbox().run_shell(line, &folder)?.expect_success()?;
+        }
+        let bin = self.subject.bin.as_deref().unwrap_or(".");
+        Ok(Project { path: path_with(&folder.join(bin))?, folder })
+    }
+
     /// The name of a variable that claims about its kind have asked for.
     pub fn variable(&self, kind: Kind) -> Result<&str> {
         self.subject.variable(kind).with_context(|| format!("no variable of the kind {kind:?}"))
@@ -490,4 +480,29 @@ impl Setting {
             .get(self.done()?)
             .is_some_and(|done| !done.is_null() && *done != Value::Bool(false)))
     }
+}
+
+/// The first of the usual paths that says 200, or 503, which may yet become 200.
+fn find_readiness(client: &Client) -> Option<String> {
+    READY_PATHS
+        .into_iter()
+        .find(|path| client.get(path).is_ok_and(|answer| [200, 503].contains(&answer.status)))
+        .map(str::to_owned)
+}
+
+fn wait_for_port(web: &mut Process, port: u16) -> Result<()> {
+    let client = Client::of(port);
+    let mut elsewhere = 0;
+    wait_for(format!("web to listen on port {port}"), BOOT_LIMIT, || {
+        web.ensure_alive()?;
+        // Long enough for one that listens for its metrics before it listens for its clients.
+        elsewhere += usize::from(!web.listening().iter().all(|address| address.port() == port));
+        if elsewhere > 60 {
+            bail!("it listens elsewhere");
+        }
+        match client.knock("/") {
+            Ok(Met::Answered(_)) => Ok(Some(())),
+            _ => Ok(None),
+        }
+    })
 }

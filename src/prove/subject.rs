@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::backing::{Engine, Secret};
 use super::claim::Need;
+use super::container;
 use super::probe::http::Request;
 use super::probe::variables::Variables;
 use super::untested::Untested;
@@ -38,6 +39,8 @@ pub struct Subject {
     pub variables: Vec<Declared>,
     /// What a variable is set to, with placeholders such as `{database.url}`.
     values: BTreeMap<String, String>,
+    /// Values of the user's own: in no output.
+    hidden: Vec<String>,
     /// The database that dozen starts for it.
     pub engine: Option<Engine>,
     pub has_redis: bool,
@@ -255,6 +258,7 @@ impl Subject {
             tasks: BTreeSet::new(),
             variables: declare(&service, &tree, keeps_contract),
             values: BTreeMap::new(),
+            hidden: Vec::new(),
             engine: None,
             has_redis: false,
             failing_migration: find_failing_migration(&service),
@@ -280,6 +284,7 @@ impl Subject {
         subject.lines.extend(named(&service.facts.tasks));
         subject.lines.extend(tasks);
         subject.lines.extend(named(&service.facts.processes));
+        subject.lines.extend(container::read_lines(&tree));
         subject.lines.extend(detect::read_procfile(&tree));
         subject.lines.extend(processes);
         subject.lines.extend(wishes.lines);
@@ -301,13 +306,13 @@ impl Subject {
         engine: Option<Engine>,
         given: BTreeMap<String, String>,
     ) {
-        let samples = read_samples(tree);
+        let examples = read_samples(tree);
         let chosen = service.options.get("database").and_then(|slug| Engine::from_scheme(slug));
-        let sampled = samples.iter().find_map(|sample| Engine::from_scheme(scheme(&sample.value)?));
+        let sampled = examples.iter().find_map(|it| Engine::from_scheme(scheme(&it.value)?));
         let engine =
             engine.or(if self.keeps_contract { chosen } else { sampled }).or(chosen).or(sampled);
         for variable in &self.variables {
-            let sample = samples.iter().find(|sample| sample.name == variable.name);
+            let sample = examples.iter().find(|sample| sample.name == variable.name);
             let said =
                 sample.filter(|sample| !sample.is_comment).map_or("", |sample| &sample.value);
             let value = match variable.kind {
@@ -326,6 +331,8 @@ impl Subject {
             self.values.insert(variable.name.clone(), value);
         }
         self.values.extend(self.told.env.clone());
+        // Short ones are no secrets, and would be found everywhere.
+        self.hidden = given.values().filter(|value| value.len() > 7).cloned().collect();
         self.values.extend(given);
         let names = |what: &str| self.values.values().any(|value| value.contains(what));
         self.engine = engine.filter(|_| names("{database."));
@@ -344,6 +351,12 @@ impl Subject {
             variables = variables.with(name, &bindings.fill(template));
         }
         variables
+    }
+
+    /// A text in which no value stands that the user gave.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        self.hidden.iter().fold(text.to_owned(), |text, value| text.replace(value, "***"))
     }
 
     /// The name of the first declared variable of a kind.
@@ -602,4 +615,122 @@ impl Sample {
 /// `postgres` of `postgres://…`.
 fn scheme(value: &str) -> Option<&str> {
     value.split_once("://").map(|(scheme, _)| scheme)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A repository in a temporary folder.
+    fn subject(files: &[(&str, &str)], wishes: Wishes) -> Result<Subject> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        Subject::read(folder.path(), wishes)
+    }
+
+    fn bindings() -> Bindings {
+        Bindings::nowhere(Engine::Postgres, 5, 7)
+    }
+
+    const EXAMPLE: &str = "DATABASE_URL=postgresql+psycopg://app:app@localhost/app\nREDIS_URL=redis://localhost\n\
+                           APP_SECRET=\nGREETING=\"hello there\" # said first\n# LOG_LEVEL=info\n";
+
+    #[test]
+    fn an_example_of_variables_tells_what_is_required_and_what_to_set() {
+        let files = [
+            (".env.example", EXAMPLE),
+            ("Procfile", "web: app\n"),
+            ("requirements.txt", "flask\n"),
+        ];
+        let subject = subject(&files, Wishes::default()).unwrap();
+        let required: Vec<&str> = subject.required().map(|it| it.name.as_str()).collect();
+        assert_eq!(required, ["DATABASE_URL", "REDIS_URL", "APP_SECRET"]);
+        let variables = subject.fill(&bindings());
+        let url = variables.get("DATABASE_URL").unwrap();
+        assert!(url.starts_with("postgresql+psycopg://shop:canary-"), "{url}");
+        assert_eq!(variables.get("GREETING"), Some("hello there"));
+        assert_eq!(variables.get("PORT"), Some("7"));
+        assert_eq!(variables.get("APP_SECRET").map(str::len), Some(32));
+        assert_eq!(variables.get("LOG_LEVEL"), None);
+        assert_eq!(subject.engine, Some(Engine::Postgres));
+        assert!(subject.has_redis);
+    }
+
+    #[test]
+    fn what_is_given_wins_and_is_never_shown() {
+        let files =
+            [(".env.example", EXAMPLE), ("Procfile", "web: app\n"), ("requirements.txt", "")];
+        let url = "postgres://me:very-secret@elsewhere/db".to_owned();
+        let env = BTreeMap::from([
+            ("DATABASE_URL".to_owned(), url.clone()),
+            ("CACHE".to_owned(), "{redis.host}:{redis.port}".to_owned()),
+        ]);
+        let subject = subject(&files, Wishes { env, ..Wishes::default() }).unwrap();
+        // Somebody else's database is not dozen's to stop.
+        assert_eq!(subject.engine, None);
+        let variables = subject.fill(&bindings());
+        assert_eq!(variables.get("DATABASE_URL"), Some(url.as_str()));
+        assert_eq!(variables.get("CACHE"), Some("127.0.0.1:5"));
+        assert_eq!(subject.mask(&format!("cannot reach {url}")), "cannot reach ***");
+    }
+
+    #[test]
+    fn flags_win_over_dozen_toml_over_procfile_over_dockerfile() {
+        let files = [
+            ("package.json", r#"{"scripts": {"start": "node a"}}"#),
+            ("Dockerfile", "CMD node b\n"),
+            ("Procfile", "web: node c\nworker: node w\nrelease: node r\n"),
+            ("dozen.toml", "[processes]\nworker = \"node d\"\n"),
+        ];
+        let lines = BTreeMap::from([("release".to_owned(), "node f".to_owned())]);
+        let read = subject(&files, Wishes { lines, ..Wishes::default() }).unwrap().lines;
+        assert_eq!(
+            (&*read["web"], &*read["worker"], &*read["release"]),
+            ("node c", "node d", "node f")
+        );
+        let read = subject(&files[..2], Wishes::default()).unwrap().lines;
+        assert_eq!(read["web"], "sh -c 'node b'");
+        assert_eq!(subject(&files[..1], Wishes::default()).unwrap().lines["web"], "node a");
+    }
+
+    #[test]
+    fn what_is_not_told_is_asked_for() {
+        let unknown = subject(&[("main.go", "")], Wishes::default()).unwrap_err().to_string();
+        assert!(unknown.contains("--stack"), "{unknown}");
+        let no_web =
+            subject(&[("requirements.txt", "")], Wishes::default()).unwrap_err().to_string();
+        assert!(no_web.contains("--web"), "{no_web}");
+        let toml = "[prove.session]\nbegin = { json = {} }\nread = { get = \"/\" }\n";
+        let files = [("requirements.txt", ""), ("Procfile", "web: a"), ("dozen.toml", toml)];
+        let broken = subject(&files, Wishes::default()).unwrap_err().to_string();
+        assert!(broken.contains("one of `get`, `post`"), "{broken}");
+    }
+
+    #[test]
+    fn another_language_is_proven_where_it_is_told_how() {
+        let wishes = Wishes {
+            lines: BTreeMap::from([("web".to_owned(), "./app".to_owned())]),
+            build: vec!["go build -o app".to_owned()],
+            ..Wishes::default()
+        };
+        let subject = subject(&[("main.go", "")], wishes).unwrap();
+        assert_eq!(subject.build, ["go build -o app"]);
+        assert!(subject.lacks(Need::Required).is_some());
+        assert!(subject.lacks(Need::Database).is_some());
+    }
+
+    #[test]
+    fn a_request_takes_its_path_from_the_item_and_another_text_in_its_longest_member() {
+        let ask: Ask = toml::from_str(
+            "post = \"/items/{id}/{kind}\"\njson = { kind = \"x\", body = \"one two\" }",
+        )
+        .unwrap();
+        let item = serde_json::json!({ "id": 7, "kind": "note" });
+        assert_eq!(ask.request(&item).line(), "POST /items/7/note");
+        assert_eq!(ask.saying("three").json.unwrap()["body"], "three");
+    }
 }

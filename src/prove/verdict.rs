@@ -101,7 +101,7 @@ impl ProofReport {
     pub fn new(
         root: &Path,
         factors: &BTreeSet<Factor>,
-        claims: Vec<ClaimReport>,
+        claims: &[ClaimReport],
         took: Duration,
     ) -> Self {
         let of = |factor: Factor| -> Vec<ClaimReport> {

@@ -15,7 +15,7 @@ impl Kind {
     fn of(change: &str) -> Self {
         let path = change.rsplit_once(' ').map_or(change, |(path, _)| path).to_lowercase();
         let name = path.rsplit('/').next().unwrap_or_default();
-        if name.ends_with(".pid") {
+        if name.rsplit('.').next() == Some("pid") {
             Self::Pid
         } else if name.contains(".log")
             || path.split('/').any(|part| ["log", "logs"].contains(&part))

@@ -31,12 +31,11 @@ impl ProofWatcher {
             Progress::Begun { done, all, factor, sentence } if self.term.is_term() => {
                 format!("  {done:>2}/{all}  {factor}  {sentence}")
             }
-            Progress::Begun { .. } => return,
             Progress::Done { factor, claims } if !self.term.is_term() => {
                 let report = FactorReport::new(*factor, claims.to_vec());
                 format!("  {}", summary(&report))
             }
-            Progress::Done { .. } => return,
+            Progress::Begun { .. } | Progress::Done { .. } => return,
         };
         // A panic of another thread is that thread's business.
         let mut is_drawn = self.is_drawn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,7 +137,7 @@ impl Ui {
         Ok(())
     }
 
-    /// Writes a proof as a JUnit report, a suite a factor.
+    /// Writes a proof as a `JUnit` report, a suite a factor.
     ///
     /// # Errors
     /// The file cannot be written.

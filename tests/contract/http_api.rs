@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::backing::Secret;
-use crate::case::{Case, Claim, post_note, wait_for_count};
-use crate::http::{Answer, Client, Request};
-use crate::patience::SOON;
+use crate::case::{Case, Claim, Notes as _, post_note, wait_for_count};
 use crate::project::NAME;
+use dozen::prove::backing::Secret;
+use dozen::prove::probe::http::{Answer, Client, Request};
+use dozen::prove::probe::patience::SOON;
 
-pub const FACTOR: &str = "http";
+pub const SUBJECT: &str = "http";
 
 pub const CLAIMS: &[Claim] = &[
     Claim::new("GET / gives name and release", tells_name),
@@ -36,6 +36,7 @@ pub const CLAIMS: &[Claim] = &[
         note_is_kept,
     ),
     Claim::new("the worker counts a note's words", words_are_counted),
+    Claim::new("recount, a one-off task, counts the words of every note again", recounts),
     Claim::new("10,000 characters of 4 bytes are a note, 10,001 are not", length_is_in_characters),
     Claim::new("a body of the wrong type or length gets 422", wrong_type),
     Claim::new("a malformed body gets 400", malformed_body),
@@ -156,7 +157,7 @@ fn session_lives_in_redis(case: &Case) -> Result<()> {
     let web = stage.web()?;
     let known = web.client.with_cookie(begin_session(&web.client, "Ada")?);
     known.get("/session")?.expect(200)?;
-    stage.redis.flush()?;
+    stage.redis()?.flush()?;
     known.get("/session")?.expect_problem(401)?;
     Ok(())
 }
@@ -256,6 +257,26 @@ fn words_are_counted(case: &Case) -> Result<()> {
         wait_for_count(client, id, words, SOON)?;
     }
     Ok(())
+}
+
+fn recounts(case: &Case) -> Result<()> {
+    let stage = case.stage()?;
+    let web = stage.web()?;
+    let mut ids = Vec::new();
+    for body in ["one", "one two", "one two three", "  spaced \t out\nwords  "] {
+        ids.push((web.post_note(body)?, body.split_whitespace().count() as u64));
+    }
+    // Two counts that are wrong, two that are missing.
+    let table = case.item_table()?;
+    stage
+        .database()?
+        .query(&format!("UPDATE {table} SET word_count = 99 WHERE id <= {}", ids[1].0))?;
+    let (exit, process) = stage.starter.run("recount", &stage.variables)?;
+    ensure!(exit.is_zero(), "recount ended with {exit}: {}", process.text());
+    for (id, words) in ids {
+        web.wait_for_count(id, words)?;
+    }
+    web.process.end()
 }
 
 fn length_is_in_characters(case: &Case) -> Result<()> {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::backing::Engine;
-use crate::case::{Case, Claim, Order, Stage, Starter, Web};
-use crate::patience::stays;
-use crate::project::{self, Project, compile_alone};
-use crate::variables::Variables;
+use crate::case::{Case, Claim, Order, Stage, Starter};
+use crate::project;
+use dozen::prove::backing::Engine;
+use dozen::prove::probe::clone::{Project, compile_alone};
+use dozen::prove::probe::patience::stays;
+use dozen::prove::probe::variables::Variables;
 
-pub const FACTOR: &str = "own-suite";
+pub const SUBJECT: &str = "own-suite";
 
 pub const CLAIMS: &[Claim] = &[
     Claim::new("the project's own checks pass", checks_pass).begins(Order::First),
@@ -32,9 +33,9 @@ fn workbench(case: &Case) -> Result<Arc<Project>> {
 }
 
 fn run_checks(case: &Case, folder: &Path) -> Result<()> {
-    let _alone = compile_alone(case.stack(), folder)?;
+    let _alone = compile_alone(&case.stack().bin, folder)?;
     let bin = folder.join(&case.stack().bin);
-    for line in &case.stack().commands.check {
+    for line in &case.stack().check {
         case.toolbox()
             .run_with(line, folder, Some(&bin), &Variables::default())?
             .expect_success()?;
@@ -43,10 +44,10 @@ fn run_checks(case: &Case, folder: &Path) -> Result<()> {
 }
 
 fn run_tests(case: &Case, project: &Project, stage: &Stage) -> Result<()> {
-    let Some(line) = &case.stack().commands.test else {
+    let Some(line) = &case.stack().test else {
         return Ok(());
     };
-    let _alone = compile_alone(case.stack(), &project.folder)?;
+    let _alone = compile_alone(&case.stack().bin, &project.folder)?;
     let bin = project.folder.join(&case.stack().bin);
     case.toolbox()
         .run_with(line, &project.folder, Some(&bin), &stage.variables)?
@@ -68,7 +69,7 @@ fn checks_pass_by_any_name(case: &Case) -> Result<()> {
     let options = ["--ci", "gitlab", "--deploy", "heroku"];
     let folder =
         project::render_with(case.tether(), name, &case.stack().name, case.engine(), &options)?;
-    case.toolbox().run(&case.stack().commands.install, &folder)?.expect_success()?;
+    case.toolbox().run(&case.stack().install, &folder)?.expect_success()?;
     run_checks(case, &folder)
 }
 
@@ -88,7 +89,7 @@ fn delete_example(case: &Case) -> Result<()> {
     stage.starter = Starter::of_project(case, &project);
     stage.release()?;
     run_tests(case, &project, &stage)?;
-    let web = Web::ready(stage.start("web")?, stage.port)?;
+    let web = stage.web()?;
     web.client.get("/")?.expect(200)?;
     web.client.get("/notes")?.expect_problem(404)?;
     let mut worker = stage.start("worker")?;

@@ -33,6 +33,7 @@ impl Database {
         Self { server, name, owner, password, port }
     }
 
+    #[must_use]
     pub fn engine(&self) -> Engine {
         self.server.engine
     }

@@ -32,6 +32,7 @@ pub enum Engine {
 impl Engine {
     pub const ALL: [Self; 2] = [Self::Postgres, Self::Mysql];
 
+    #[must_use]
     pub fn slug(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -49,6 +50,7 @@ impl Engine {
         }
     }
 
+    #[must_use]
     pub fn other(self) -> Self {
         match self {
             Self::Postgres => Self::Mysql,

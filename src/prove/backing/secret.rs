@@ -8,16 +8,19 @@ pub struct Secret(String);
 
 impl Secret {
     /// Makes one of at least 32 characters; a new `RandomState` has random keys.
+    #[must_use]
     pub fn new(what: &str) -> Self {
         let random = || RandomState::new().hash_one(what);
         Self(format!("canary-{what}-{:016x}{:016x}", random(), random()))
     }
 
     /// Its first 32 characters: as short as a secret may be.
+    #[must_use]
     pub fn shortest(&self) -> &str {
         &self.0[..32]
     }
 
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -34,6 +34,7 @@ impl Request {
         Self::new("GET", target)
     }
 
+    #[must_use]
     pub fn post(target: &str, body: &Value) -> Self {
         Self::post_bytes(target, body.to_string())
     }
@@ -99,6 +100,7 @@ pub struct Answer {
 }
 
 impl Answer {
+    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -107,6 +109,7 @@ impl Answer {
     }
 
     /// The cookie it sets, as a client sends it back.
+    #[must_use]
     pub fn cookie(&self) -> Option<String> {
         let cookie = self.header("Set-Cookie")?;
         Some(cookie.split(';').next().unwrap_or(cookie).trim().to_owned())
@@ -357,6 +360,7 @@ pub struct Client {
 }
 
 impl Client {
+    #[must_use]
     pub fn of(port: u16) -> Self {
         Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), cookie: None }
     }

@@ -48,10 +48,12 @@ impl Output {
         })
     }
 
+    #[must_use]
     pub fn lines(&self) -> Vec<Line> {
         self.0.lock().clone()
     }
 
+    #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
         for line in self.0.lock().iter() {
@@ -71,6 +73,7 @@ pub struct Transcript {
 
 impl Transcript {
     /// Its last lines, to stand beneath a failure.
+    #[must_use]
     pub fn tail(&self) -> String {
         const SHOWN: usize = 12;
         const WIDTH: usize = 600;
@@ -100,6 +103,7 @@ impl Book {
         self.0.lock().push(transcript);
     }
 
+    #[must_use]
     pub fn transcripts(&self) -> Vec<Transcript> {
         self.0.lock().clone()
     }

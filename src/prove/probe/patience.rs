@@ -10,7 +10,7 @@ use crate::interrupt;
 use crate::prove::untested::Untested;
 
 /// For what the contract sets no limit to, but what must come: generous, so that a loaded machine does not fail it.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_millis(80);

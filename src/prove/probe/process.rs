@@ -56,6 +56,7 @@ pub struct Reading {
 }
 
 impl Reading {
+    #[must_use]
     pub fn since(&self, earlier: &Self) -> Duration {
         let passed = self.at.duration_since(earlier.at);
         passed.saturating_sub(self.starved.saturating_sub(earlier.starved))
@@ -72,6 +73,7 @@ pub struct Exit {
 }
 
 impl Exit {
+    #[must_use]
     pub fn is_zero(&self) -> bool {
         self.code == Some(0)
     }
@@ -175,15 +177,18 @@ impl Process {
         self.clock().since(&self.started)
     }
 
+    #[must_use]
     pub fn lines(&self) -> Vec<Line> {
         self.output.lines()
     }
 
+    #[must_use]
     pub fn transcript(&self) -> Transcript {
         Transcript { process: self.name.clone(), lines: self.output.lines() }
     }
 
     /// Everything it has written so far, on both streams.
+    #[must_use]
     pub fn text(&self) -> String {
         self.output.text()
     }
@@ -253,26 +258,31 @@ impl Process {
         Ok(())
     }
 
+    #[must_use]
     pub fn descendants(&self) -> Vec<Entry> {
         self.leash.descendants()
     }
 
     /// Those who are left in its process group.
+    #[must_use]
     pub fn left_behind(&self) -> Vec<Entry> {
         procfs::members(self.leash.pid())
     }
 
     /// All addresses that it itself listens on: a cheaper look.
+    #[must_use]
     pub fn listening_alone(&self) -> BTreeSet<SocketAddr> {
         procfs::listening(&[self.leash.pid()])
     }
 
     /// All addresses that it or a descendant listens on.
+    #[must_use]
     pub fn listening(&self) -> BTreeSet<SocketAddr> {
         procfs::listening(&self.tree())
     }
 
     /// How many processes of its tree hold a listening socket.
+    #[must_use]
     pub fn listening_processes(&self) -> usize {
         let tree = self.tree();
         tree.iter().filter(|pid| !procfs::listening(&[**pid]).is_empty()).count()
@@ -283,6 +293,7 @@ impl Process {
         self.tree().into_iter().map(procfs::threads).sum()
     }
 
+    #[must_use]
     pub fn files_open_for_writing(&self) -> Vec<std::path::PathBuf> {
         let tree = self.tree();
         tree.iter().flat_map(|pid| procfs::open_for_writing(*pid)).collect()

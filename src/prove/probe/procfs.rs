@@ -18,6 +18,7 @@ pub struct Entry {
 }
 
 impl Entry {
+    #[must_use]
     pub fn read(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name stands in parentheses and may itself hold spaces and parentheses.
@@ -47,6 +48,7 @@ impl Entry {
     }
 
     /// Still the same process, and not merely waiting to be reaped.
+    #[must_use]
     pub fn still_runs(&self) -> bool {
         Self::read(self.pid).is_some_and(|now| now.started == self.started && now.state != 'Z')
     }
@@ -64,6 +66,7 @@ fn all() -> Vec<Entry> {
 }
 
 /// How long a process has been ready to run while no core was free for it.
+#[must_use]
 pub fn starved(pid: i32) -> Duration {
     let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
     let nanoseconds = text.split_whitespace().nth(1);
@@ -72,6 +75,7 @@ pub fn starved(pid: i32) -> Duration {
 }
 
 /// The children of a process, their children, and so on; without itself.
+#[must_use]
 pub fn descendants(root: i32) -> Vec<Entry> {
     let everyone = all();
     let mut parents = vec![root];
@@ -96,6 +100,7 @@ pub fn working_in(folder: &Path) -> Vec<Entry> {
 }
 
 /// Everyone in a process group who runs.
+#[must_use]
 pub fn members(group: i32) -> Vec<Entry> {
     let mut everyone = all();
     everyone.retain(|entry| entry.group == group && entry.state != 'Z');
@@ -103,6 +108,7 @@ pub fn members(group: i32) -> Vec<Entry> {
 }
 
 /// The TCP addresses that any of the processes listens on.
+#[must_use]
 pub fn listening(pids: &[i32]) -> BTreeSet<SocketAddr> {
     let theirs: BTreeSet<u64> = pids.iter().flat_map(|pid| socket_inodes(*pid)).collect();
     if theirs.is_empty() {
@@ -120,11 +126,13 @@ pub fn threads(pid: i32) -> usize {
 }
 
 /// Whether anybody on this machine listens on the port.
+#[must_use]
 pub fn is_taken(port: u16) -> bool {
     listeners().iter().any(|(address, _)| address.port() == port)
 }
 
 /// The regular files that a process holds open for writing.
+#[must_use]
 pub fn open_for_writing(pid: i32) -> Vec<PathBuf> {
     let Ok(folder) = fs::read_dir(format!("/proc/{pid}/fd")) else {
         return Vec::new();

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// All files and links in a folder, but for what bears one of the names.
+#[must_use]
 pub fn files(folder: &Path, without: &[String]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -46,6 +47,7 @@ struct Mark {
 pub struct Snapshot(BTreeMap<PathBuf, Mark>);
 
 impl Snapshot {
+    #[must_use]
     pub fn take(folder: &Path, without: &[String]) -> Self {
         let marks = files(folder, without).into_iter().filter_map(|path| {
             let data = path.symlink_metadata().ok()?;
@@ -60,6 +62,7 @@ impl Snapshot {
     }
 
     /// What appeared, vanished or changed until a later look.
+    #[must_use]
     pub fn changes(&self, later: &Self, root: &Path) -> Vec<String> {
         let mut changes = Vec::new();
         let shown = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();

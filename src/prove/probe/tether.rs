@@ -187,6 +187,7 @@ pub struct Leash {
 }
 
 impl Leash {
+    #[must_use]
     pub fn pid(&self) -> i32 {
         self.group
     }
@@ -219,6 +220,7 @@ impl Leash {
         }
     }
 
+    #[must_use]
     pub fn descendants(&self) -> Vec<Entry> {
         procfs::descendants(self.group)
     }

@@ -108,6 +108,7 @@ impl Toolbox {
 
     /// The same with the caches of all, for what is built from an install: cargo would compile anew whatever it
     /// downloaded to another place.
+    #[must_use]
     pub fn sharing(&self) -> Self {
         Self::new(&self.tether, Caches::of_user())
     }

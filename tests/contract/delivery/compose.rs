@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 
 use super::lint::require;
 use crate::case::{Case, post_note, wait_for_count};
-use crate::http::{Client, Request};
-use crate::missing::Missing;
-use crate::project::Project;
-use crate::tether::Tether;
-use crate::tool::{Caches, Finished, Toolbox};
-use crate::tree::extension;
-use crate::variables::Variables;
+use crate::project::NAME;
+use dozen::prove::probe::clone::{Project, clone};
+use dozen::prove::probe::http::{Client, Request};
+use dozen::prove::probe::snapshot::extension;
+use dozen::prove::probe::tether::Tether;
+use dozen::prove::probe::tool::{Caches, Finished, Toolbox};
+use dozen::prove::probe::variables::Variables;
+use dozen::prove::untested::Untested;
 
 /// The engine is one for all: its images, networks and volumes are called by the project's name.
 static ENGINE: Mutex<()> = Mutex::new(());
@@ -32,10 +33,11 @@ impl Deployment {
     fn of(case: &Case, project: &Project) -> Result<Self> {
         require("docker", "install Docker, or eval \"$(../shared/docker/up core mysql)\"")?;
         let tether: &Arc<Tether> = case.tether();
-        let toolbox = Toolbox::new(tether, Caches::shared());
-        let folder = project.clone_into(tether)?;
+        let toolbox = Toolbox::new(tether, Caches::of_user());
+        let folder = tether.fresh_folder("clone")?.join(NAME);
+        clone(&project.folder, &folder)?;
         if !toolbox.run("docker info", &folder)?.succeeded {
-            bail!(Missing { what: "a Docker engine", package: "start it" });
+            bail!(Untested::Missing { what: "a Docker engine", remedy: "start it" });
         }
         // The database and Redis would take this machine's own ports, which others may hold.
         let ports = tether.fresh_folder("ports")?.join("ports.yaml");
@@ -93,7 +95,7 @@ pub fn serves(case: &Case) -> Result<()> {
     client.get("/notes/999999")?.expect_problem(404)?;
     client.send(&Request::post_bytes("/notes", "{"))?.expect_problem(400)?;
     client.post("/notes", &json!({ "body": "" }))?.expect_problem(422)?;
-    for task in case.project()?.tasks.values() {
+    for task in case.subject().tasks.iter().map(|task| &case.subject().lines[task]) {
         let line = format!("docker compose run --rm --no-deps worker {task}");
         deployment.run(&line)?.expect_success()?;
     }
@@ -149,7 +151,7 @@ fn stop_in_mid_request(deployment: &Deployment, client: &Client) -> Result<()> {
 pub fn stops_at_migration(case: &Case) -> Result<()> {
     let project = case.variant(
         "broken migration",
-        &[case.stack().add_failing_migration.clone(), COMMIT.to_owned()],
+        &[case.subject().failing_migration.clone().unwrap_or_default(), COMMIT.to_owned()],
     )?;
     let _engine = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
     let deployment = Deployment::of(case, &project)?;

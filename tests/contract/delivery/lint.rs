@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use anyhow::{Context as _, Result, bail};
 
 use super::pipeline;
-use crate::backing::Engine;
 use crate::case::Case;
-use crate::missing::Missing;
 use crate::project::{self, NAME};
+use dozen::prove::backing::Engine;
+use dozen::prove::untested::Untested;
 
 /// A place that has to be there, what there is to be judged, and the line for a shell that judges it.
 const LINTERS: [(&str, &str); 11] = [
@@ -126,15 +126,19 @@ fn judge_shell(case: &Case, folder: &Path) -> Result<()> {
 
 fn contents(place: &Path) -> String {
     let folder = [place.to_owned()];
-    let files = if place.is_dir() { crate::tree::files(place, &[]) } else { folder.to_vec() };
+    let files = if place.is_dir() {
+        dozen::prove::probe::snapshot::files(place, &[])
+    } else {
+        folder.to_vec()
+    };
     files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect()
 }
 
 /// Says so where a program is not on this machine.
-pub fn require(program: &'static str, package: &'static str) -> Result<()> {
+pub fn require(program: &'static str, remedy: &'static str) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     if std::env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
         return Ok(());
     }
-    bail!(Missing { what: program, package })
+    bail!(Untested::Missing { what: program, remedy })
 }

@@ -8,7 +8,7 @@ mod rollout;
 
 use crate::case::{Claim, Order};
 
-pub const FACTOR: &str = "delivery";
+pub const SUBJECT: &str = "delivery";
 
 pub const CLAIMS: &[Claim] = &[
     Claim::new(

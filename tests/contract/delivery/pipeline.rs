@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::case::{Case, Stage};
-use crate::project::{self, NAME, clone, compile_alone};
-use crate::tool::Caches;
-use crate::variables::Variables;
+use crate::project::{self, NAME};
+use dozen::prove::probe::clone::{clone, compile_alone};
+use dozen::prove::probe::tool::Caches;
+use dozen::prove::probe::variables::Variables;
 
 const GITHUB: &str = ".github/workflows/ci.yaml";
 const GITLAB: &str = ".gitlab-ci.yml";
@@ -105,7 +106,7 @@ fn workbench(case: &Case, ci: &str) -> Result<std::path::PathBuf> {
     clone(&original, &folder)?;
     if case.stack().bin.starts_with("target/") {
         // The pipeline finds what it builds where it built it.
-        std::os::unix::fs::symlink(Caches::shared().compiled(), folder.join("target"))?;
+        std::os::unix::fs::symlink(Caches::of_user().compiled(), folder.join("target"))?;
     }
     Ok(folder)
 }
@@ -121,7 +122,7 @@ fn variables(job: &Value, key: &str, stage: &Stage) -> Result<Variables> {
 }
 
 fn run_script(case: &Case, folder: &Path, variables: &Variables, script: &str) -> Result<()> {
-    let _alone = compile_alone(case.stack(), folder)?;
+    let _alone = compile_alone(&case.stack().bin, folder)?;
     let line = format!("bash -eo pipefail -c {}", shell_words::quote(script));
     case.toolbox().run_with(&line, folder, None, variables)?.expect_success().map(|_| ())
 }

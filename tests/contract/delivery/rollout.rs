@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use super::lint::require;
 use crate::case::Case;
 use crate::project::{self, NAME};
-use crate::tool::Finished;
-use crate::variables::Variables;
+use dozen::prove::probe::tool::Finished;
+use dozen::prove::probe::variables::Variables;
 
 const KUBECTL: &str = include_str!("kubectl.sh");
 const IMAGE: &str = "registry.example/my-shop@sha256:4f2a9c1";
