@@ -138,7 +138,11 @@ pub struct Prove {
     #[arg(long, value_name = "ENGINE", value_parser = ["postgres", "mysql"])]
     pub database: Option<String>,
 
-    /// Write a `JUnit` report
+    /// Build the container image and prove that, instead of a native build
+    #[arg(long)]
+    pub image: bool,
+
+    /// Write the report that CI systems read, in XML as test runners do
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub junit: Option<PathBuf>,
 

@@ -69,6 +69,7 @@ fn wishes(arguments: &Prove) -> Result<Wishes> {
         build: arguments.build.clone(),
         env,
         ready: arguments.ready.clone(),
+        image: arguments.image,
         engine: arguments.database.as_deref().and_then(Engine::from_scheme),
     })
 }

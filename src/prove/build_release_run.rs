@@ -5,21 +5,21 @@ use serde_json::Value;
 
 use super::case::Case;
 use super::claim::{Claim, Need, Order};
-use super::probe::clone::Project;
 use super::probe::http::Client;
 use super::probe::patience::SOON;
+use super::probe::surroundings::Surroundings;
 use super::subject::Kind;
-use super::untested::Untested;
 use super::written;
 
 pub const CLAIMS: &[Claim] = &[
     Claim::new("the build needs no service and no variable of the app", builds_alone)
-        .needs(&[Need::Build])
+        .needs(&[Need::NativeBuild, Need::Build])
         .hint("read configuration when the process starts, not while it is built"),
     Claim::new(
         "after every boot and all traffic of this run the files of the app are unchanged",
         leaves_files_alone,
     )
+    .needs(&[Need::NativeBuild])
     .begins(Order::Last)
     .hint("write nothing beside the code: what lasts belongs in a backing service"),
     Claim::new("everything runs from a read-only tree", runs_read_only)
@@ -48,13 +48,13 @@ fn runs_read_only(case: &Case) -> Result<()> {
     // Empty, since what a second release does is another factor's business.
     let empty = releases && case.subject().lacks(Need::Database).is_none();
     let stage = if empty { case.empty_stage()? } else { case.stage()? };
-    let wrapper = read_only(case.project()?)?;
     if releases {
-        let mut release = stage.starter.start_in(&wrapper, "release", &stage.variables)?;
+        let mut release =
+            stage.starter.start_in(Surroundings::ReadOnly, "release", &stage.variables)?;
         let exit = release.wait_for_exit(SOON)?;
         ensure!(exit.is_zero(), "from a read-only tree, release ended with {exit}");
     }
-    let started = stage.starter.start_in(&wrapper, "web", &stage.variables)?;
+    let started = stage.starter.start_in(Surroundings::ReadOnly, "web", &stage.variables)?;
     let web = stage.ready(started, stage.port).context("from a read-only tree")?;
     if case.subject().told.item.is_none() {
         web.greet()?;
@@ -62,38 +62,11 @@ fn runs_read_only(case: &Case) -> Result<()> {
     }
     let item = web.create_item().context("from a read-only tree")?;
     if case.subject().lacks(Need::Job).is_none() && case.subject().lacks(Need::Worker).is_none() {
-        let worker = stage.starter.start_in(&wrapper, "worker", &stage.variables)?;
+        let worker = stage.starter.start_in(Surroundings::ReadOnly, "worker", &stage.variables)?;
         web.wait_for_job(&item).context("from a read-only tree")?;
         drop(worker);
     }
     web.read_item(&item).map(|_| ())
-}
-
-/// A wrapper that shows a line its project in a mount of its own that nobody can write to, root included.
-fn read_only(project: &Project) -> Result<Vec<String>> {
-    const SCRIPT: &str = r#"
-        mount --bind "$0" "$0"
-        mount -o remount,bind,ro "$0"
-        cd "$0"
-        if touch "$0/written" 2>/dev/null; then echo "the tree is not read-only" >&2; exit 99; fi
-        exec "$@"
-    "#;
-    let user: &[&str] =
-        if nix::unistd::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
-    let mut wrapper: Vec<String> = vec!["unshare".to_owned()];
-    wrapper.extend(user.iter().map(ToString::to_string));
-    wrapper.extend(["--mount", "sh", "-euc", SCRIPT].map(str::to_owned));
-    wrapper.push(project.folder.display().to_string());
-    let (program, arguments) = wrapper.split_first().context("a wrapper")?;
-    let possible = std::process::Command::new(program).args(arguments).arg("true").output();
-    if !possible.is_ok_and(|output| output.status.success()) {
-        return Err(Untested::Missing {
-            what: "a mount of its own",
-            remedy: "run as root, or where unprivileged user namespaces are allowed (util-linux' unshare)",
-        }
-        .into());
-    }
-    Ok(wrapper)
 }
 
 fn two_deploys(case: &Case) -> Result<()> {

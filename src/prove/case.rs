@@ -16,6 +16,7 @@ use super::probe::http::{Answer, Client, Connection, Request};
 use super::probe::output::{Book, Transcript};
 use super::probe::patience::{SOON, wait_for};
 use super::probe::process::{Exit, Launch, Launcher, Process};
+use super::probe::surroundings::Surroundings;
 use super::probe::tether::Tether;
 use super::probe::tool::Toolbox;
 use super::probe::variables::Variables;
@@ -182,6 +183,7 @@ pub struct Starter {
     pub folder: PathBuf,
     pub path: String,
     lines: BTreeMap<String, String>,
+    image: Option<String>,
 }
 
 impl Starter {
@@ -206,17 +208,18 @@ impl Starter {
             folder: project.folder.clone(),
             path: project.path.clone(),
             lines: setting.subject.lines.clone(),
+            image: project.image.clone(),
         }
     }
 
     pub fn start(&self, name: &str, variables: &Variables) -> Result<Process> {
-        self.start_in(&[], name, variables)
+        self.start_in(Surroundings::Plain, name, variables)
     }
 
-    /// Starts a line through a wrapper that gives it other surroundings.
+    /// Starts a line in other surroundings.
     pub fn start_in(
         &self,
-        wrapper: &[String],
+        surroundings: Surroundings,
         name: &str,
         variables: &Variables,
     ) -> Result<Process> {
@@ -224,7 +227,15 @@ impl Starter {
         diary::note(format!("start {name}: {line}"));
         Process::start(
             &self.launcher,
-            &Launch { name, line, folder: &self.folder, path: &self.path, variables, wrapper },
+            &Launch {
+                name,
+                line,
+                folder: &self.folder,
+                path: &self.path,
+                variables,
+                surroundings,
+                image: self.image.as_deref(),
+            },
         )
     }
 

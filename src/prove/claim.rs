@@ -35,6 +35,8 @@ pub enum Order {
 pub enum Need {
     /// Commands that install and build it.
     Build,
+    /// What is proven is built by those commands, and is not an image.
+    NativeBuild,
     /// A lock file.
     Lock,
     /// A variable that has no default.

@@ -58,6 +58,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim::new("no environment by name changes what the service does", no_environment_by_name)
         .hint("one variable for each thing that differs, instead of NODE_ENV and the like"),
     Claim::new("no .env is needed, and one that lies about is not believed", needs_no_env_file)
+        .needs(&[Need::NativeBuild])
         .hint("let the environment win over a .env file, or read none"),
     Claim::new("a secret never appears where everything goes wrong", hides_secrets)
         .hint("keep settings and URLs out of messages, and debug pages out of the service"),

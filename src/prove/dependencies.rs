@@ -15,11 +15,11 @@ pub const CLAIMS: &[Claim] = &[
         installs_from_nothing,
     )
     .begins(Order::First)
-    .needs(&[Need::Build])
+    .needs(&[Need::NativeBuild, Need::Build])
     .hint("install with the lock (npm ci, uv sync --locked, cargo build --locked), and ignore what it leaves"),
     Claim::new("with the hash of one artifact changed, the locked install fails", refuses_another_artifact)
         .begins(Order::First)
-        .needs(&[Need::Build, Need::Lock])
+        .needs(&[Need::NativeBuild, Need::Build, Need::Lock])
         .hint("install with the command that refuses what the lock does not name"),
     Claim::new("the exact versions of all dependencies are tracked", versions_are_tracked)
         .hint("commit the lock file of the package manager"),

@@ -11,6 +11,7 @@ use super::claim::{Claim, Need, Order};
 use super::probe::http::{Connection, Met, Request};
 use super::probe::patience::{SOON, stays, wait_for};
 use super::probe::process::{Exit, Process, Reading};
+use super::probe::surroundings::Surroundings;
 use super::probe::variables::Variables;
 use super::subject::Kind;
 use super::untested::Untested;
@@ -494,31 +495,9 @@ fn redone_by_another(stage: &Stage, web: &Web, lock: TableLock, item: &Value) ->
     another.end()
 }
 
-/// A wrapper in which a line is the first process, as in a container: no signal has a default action there.
-fn as_first_process() -> Result<Vec<String>> {
-    let user: &[&str] =
-        if nix::unistd::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
-    let wrapper: Vec<String> = ["unshare"]
-        .iter()
-        .chain(user)
-        .chain(&["--pid", "--fork", "--kill-child", "--mount-proc"])
-        .map(ToString::to_string)
-        .collect();
-    let possible = std::process::Command::new("unshare").args(&wrapper[1..]).arg("true").output();
-    if !possible.is_ok_and(|output| output.status.success()) {
-        return Err(Untested::Missing {
-            what: "a PID namespace",
-            remedy: "run as root, or where unprivileged user namespaces are allowed (util-linux' unshare)",
-        }
-        .into());
-    }
-    Ok(wrapper)
-}
-
 fn ends_as_first_process(case: &Case) -> Result<()> {
-    let wrapper = as_first_process()?;
     let stage = case.stage()?;
-    let start = |name| stage.starter.start_in(&wrapper, name, &stage.variables);
+    let start = |name| stage.starter.start_in(Surroundings::FirstProcess, name, &stage.variables);
     let mut web = stage.ready(start("web")?, stage.port)?;
     let lacks = |need| case.subject().lacks(need).is_some();
     if !lacks(Need::Worker) && !lacks(Need::Job) {

@@ -202,7 +202,7 @@ impl Setting {
     /// Starts web once, in vain. An image has an interpreter's caches filled; a fresh install has not,
     /// and its first start would be measured with the filling.
     fn fill_caches(&self, project: &Project) -> Result<()> {
-        if self.subject.caches.is_empty() {
+        if self.subject.caches.is_empty() || self.subject.in_image {
             return Ok(());
         }
         let starter = Starter::new(self, Book::default(), project);
@@ -455,7 +455,7 @@ impl Setting {
             self.toolbox().run_shell(line, &folder)?.expect_success()?;
         }
         let bin = self.subject.bin.as_deref().unwrap_or(".");
-        Ok(Project { path: path_with(&folder.join(bin))?, folder })
+        Ok(Project { path: path_with(&folder.join(bin))?, folder, image: None })
     }
 
     /// The name of a variable that claims about its kind have asked for.

@@ -47,6 +47,8 @@ pub struct Subject {
     pub told: Told,
     /// A script for a shell that adds a migration whose SQL fails.
     pub failing_migration: Option<String>,
+    /// Whether its image is built and run, instead of what the machine itself builds.
+    pub in_image: bool,
     /// Whether it keeps to the variables and the log lines of the contract: dozen made it.
     pub keeps_contract: bool,
 }
@@ -183,6 +185,8 @@ pub struct Wishes {
     pub env: BTreeMap<String, String>,
     pub ready: Option<String>,
     pub engine: Option<Engine>,
+    /// Build and run the container image.
+    pub image: bool,
 }
 
 /// Whom the placeholders of values stand for.
@@ -262,6 +266,7 @@ impl Subject {
             engine: None,
             has_redis: false,
             failing_migration: find_failing_migration(&service),
+            in_image: wishes.image,
             keeps_contract,
             told,
         };
@@ -353,6 +358,14 @@ impl Subject {
         variables
     }
 
+    /// Its name as a part of an image's.
+    #[must_use]
+    pub fn slug(&self) -> String {
+        let is_plain =
+            |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        self.name.chars().map(is_plain).collect::<String>().trim_matches('-').to_owned()
+    }
+
     /// A text in which no value stands that the user gave.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {
@@ -376,6 +389,9 @@ impl Subject {
         let untold = |how: &str| Some(Untested::Untold { how: how.to_owned() });
         let pointless = |why| Some(Untested::Pointless { why });
         match need {
+            Need::NativeBuild | Need::FailingMigration if self.in_image => {
+                pointless("only for the native build: proven without --image")
+            }
             Need::Build if self.build.is_empty() => {
                 untold("how is it installed and built? No lock file tells; say it with --build")
             }

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::diary;
 use super::snapshot;
+use super::surroundings::build_image;
 use super::tether::Tether;
 use super::tool::{Caches, Toolbox, path_with};
 use super::variables::Variables;
@@ -86,6 +87,8 @@ pub struct Project {
     pub folder: PathBuf,
     /// The value of PATH for its processes.
     pub path: String,
+    /// The image that was built of it, where that runs instead.
+    pub image: Option<String>,
 }
 
 impl Project {
@@ -101,6 +104,13 @@ impl Project {
         folder: PathBuf,
         variables: &Variables,
     ) -> Result<Self> {
+        if subject.in_image {
+            let image = format!("dozen-prove/{}", subject.slug());
+            diary::note(format!("docker build --tag {image} ."));
+            build_image(&folder, &image)?;
+            let path = std::env::var("PATH").context("PATH")?;
+            return Ok(Self { path, folder, image: Some(image) });
+        }
         let bin = subject.bin.as_deref().unwrap_or(".");
         let compiling = compile_alone(bin, &folder)?;
         for (number, line) in subject.build.iter().enumerate() {
@@ -114,7 +124,7 @@ impl Project {
             take_programs(&toolbox.caches, bin, &folder)?;
         }
         drop(compiling);
-        Ok(Self { path: path_with(&folder.join(bin))?, folder })
+        Ok(Self { path: path_with(&folder.join(bin))?, folder, image: None })
     }
 
     /// The files that git tracks, relative to the project.

@@ -10,6 +10,7 @@ pub mod patience;
 pub mod process;
 pub mod procfs;
 pub mod snapshot;
+pub mod surroundings;
 pub mod tether;
 pub mod tool;
 pub mod turnstile;

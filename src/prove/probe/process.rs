@@ -19,6 +19,7 @@ use crate::prove::probe::diary;
 use crate::prove::probe::output::{Book, Line, Output, Stream, Transcript};
 use crate::prove::probe::patience::wait_for;
 use crate::prove::probe::procfs::{self, Entry};
+use crate::prove::probe::surroundings::{Container, Surroundings, client_variables};
 use crate::prove::probe::tether::{Leash, Tether};
 use crate::prove::probe::turnstile::{Pass, Turnstile};
 use crate::prove::probe::variables::Variables;
@@ -43,8 +44,9 @@ pub struct Launch<'l> {
     /// The value of PATH: the only variable that is not the contract's.
     pub path: &'l str,
     pub variables: &'l Variables,
-    /// A command that starts the line in other surroundings, `unshare …` for instance.
-    pub wrapper: &'l [String],
+    pub surroundings: Surroundings,
+    /// The image in whose container it runs; none where it runs on this machine itself.
+    pub image: Option<&'l str>,
 }
 
 /// A process's clock at one moment. It stands still while the process is ready to run and no core is free for
@@ -107,6 +109,7 @@ impl SharedPass {
 pub struct Process {
     pub name: String,
     leash: Leash,
+    tether: Arc<Tether>,
     started: Reading,
     starved: Duration,
     output: Output,
@@ -114,12 +117,19 @@ pub struct Process {
     book: Book,
     pass: SharedPass,
     exit: Option<Exit>,
-    wrapped: bool,
+    surroundings: Surroundings,
+    container: Option<Container>,
 }
 
 impl Process {
     pub fn start(launcher: &Launcher, launch: &Launch<'_>) -> Result<Self> {
-        let mut words = launch.wrapper.to_vec();
+        let container = launch.image.map(|_| Container::new());
+        let mut words = match (&container, launch.image) {
+            (Some(container), Some(image)) => {
+                container.wrapper(image, launch.surroundings, launch.variables)
+            }
+            _ => launch.surroundings.wrapper(launch.folder)?,
+        };
         let line = shell_words::split(launch.line)
             .with_context(|| format!("split the line `{}`", launch.line))?;
         words.extend(line);
@@ -134,6 +144,10 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(container) = &container {
+            command.envs(client_variables());
+            launcher.tether.hold_container(&container.name);
+        }
         let pass = SharedPass::new(launcher.turnstile.enter());
         let started = Reading { at: Instant::now(), starved: Duration::ZERO };
         let mut leash = launcher
@@ -152,6 +166,7 @@ impl Process {
         Ok(Self {
             name: launch.name.to_owned(),
             leash,
+            tether: Arc::clone(&launcher.tether),
             started,
             starved: Duration::ZERO,
             output,
@@ -159,7 +174,8 @@ impl Process {
             book: launcher.book.clone(),
             pass,
             exit: None,
-            wrapped: !launch.wrapper.is_empty(),
+            surroundings: launch.surroundings,
+            container,
         })
     }
 
@@ -167,7 +183,8 @@ impl Process {
     pub fn clock(&mut self) -> Reading {
         if self.exit.is_none() {
             // Of a process that is gone, what was seen last is the best there is.
-            self.starved = procfs::starved(self.leash.pid()).max(self.starved);
+            let starved = self.root().map(procfs::starved).unwrap_or_default();
+            self.starved = starved.max(self.starved);
         }
         Reading { at: Instant::now(), starved: self.starved }
     }
@@ -230,7 +247,7 @@ impl Process {
         self.pass.give_back();
         diary::note(format!("SIGTERM to {}", self.name));
         let told = self.clock();
-        if self.wrapped {
+        if self.container.is_none() && self.surroundings == Surroundings::FirstProcess {
             // The wrapper stays outside; what it started is whom an orchestrator would signal.
             if let Some(child) = self.leash.descendants().first() {
                 let _ = signal::kill(Pid::from_raw(child.pid), Signal::SIGTERM);
@@ -244,7 +261,7 @@ impl Process {
     /// `kill -9` to the process itself and those in its tree: the machine it ran on is gone.
     pub fn kill(&mut self) -> Result<()> {
         diary::note(format!("kill -9 {}", self.name));
-        self.leash.kill_tree();
+        self.kill_all();
         self.exited().map(|_| ())
     }
 
@@ -260,19 +277,20 @@ impl Process {
 
     #[must_use]
     pub fn descendants(&self) -> Vec<Entry> {
-        self.leash.descendants()
+        self.root().map(procfs::descendants).unwrap_or_default()
     }
 
     /// Those who are left in its process group.
     #[must_use]
     pub fn left_behind(&self) -> Vec<Entry> {
-        procfs::members(self.leash.pid())
+        // A container ends with its first process, and all others in it.
+        if self.container.is_some() { Vec::new() } else { procfs::members(self.leash.pid()) }
     }
 
     /// All addresses that it itself listens on: a cheaper look.
     #[must_use]
     pub fn listening_alone(&self) -> BTreeSet<SocketAddr> {
-        procfs::listening(&[self.leash.pid()])
+        procfs::listening(self.root().as_slice())
     }
 
     /// All addresses that it or a descendant listens on.
@@ -300,9 +318,24 @@ impl Process {
     }
 
     fn tree(&self) -> Vec<i32> {
-        let mut tree = vec![self.leash.pid()];
+        let mut tree: Vec<i32> = self.root().into_iter().collect();
         tree.extend(self.descendants().iter().map(|entry| entry.pid));
         tree
+    }
+
+    /// The service's own first process.
+    fn root(&self) -> Option<i32> {
+        match &self.container {
+            Some(container) => container.pid(),
+            None => Some(self.leash.pid()),
+        }
+    }
+
+    fn kill_all(&mut self) {
+        if let Some(container) = &self.container {
+            container.kill();
+        }
+        self.leash.kill_tree();
     }
 
     /// Lets the readers see the end of both streams; an orphan may hold them open, so not for ever.
@@ -316,6 +349,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.exit.is_none() {
+            self.kill_all();
+        }
+        if let Some(container) = &self.container {
+            self.tether.free_container(&container.name);
+        }
         self.leash.kill_tree();
         self.pass.give_back();
         self.drain();

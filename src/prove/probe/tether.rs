@@ -26,12 +26,16 @@ use crate::prove::probe::procfs::{self, Entry};
 const WARDEN: &str = r#"
 trap '' INT TERM HUP
 held=' '
+boxes=' '
 while read -r verb group; do
     case $verb in
+    box) boxes="$boxes$group " ;;
+    unbox) case $boxes in *" $group "*) boxes="${boxes%% $group *} ${boxes#* $group }" ;; esac ;;
     hold) held="$held$group " ;;
     free) case $held in *" $group "*) held="${held%% $group *} ${held#* $group }" ;; esac ;;
     esac
 done
+for box in $boxes; do docker rm --force "$box" >/dev/null 2>&1; done
 for group in $held; do kill -s KILL -- "-$group" 2>/dev/null; done
 tries=0
 while rm -rf -- "$1" 2>/dev/null; [ -e "$1" ] && [ $tries -lt 100 ]; do
@@ -125,20 +129,29 @@ impl Tether {
             .spawn()
             .with_context(|| format!("start {}", command.get_program().display()))?;
         let group = i32::try_from(child.id()).context("a pid")?;
-        self.tell("hold", group);
+        self.hold(group);
         Ok(Leash { tether: Arc::clone(self), child, group, status: None })
     }
 
     /// Has the warden kill this group too, should the harness die. For processes that left their parent's group.
     pub fn hold(&self, group: i32) {
-        self.tell("hold", group);
+        self.tell("hold", &group.to_string());
+    }
+
+    /// Has the warden remove a container too.
+    pub fn hold_container(&self, name: &str) {
+        self.tell("box", name);
+    }
+
+    pub fn free_container(&self, name: &str) {
+        self.tell("unbox", name);
     }
 
     pub fn free(&self, group: i32) {
-        self.tell("free", group);
+        self.tell("free", &group.to_string());
     }
 
-    fn tell(&self, verb: &str, group: i32) {
+    fn tell(&self, verb: &str, group: &str) {
         if let Some(pipe) = self.pipe.lock().as_mut() {
             // Without a warden the leashes still clean up; only a killed harness would leave something.
             let _ = writeln!(pipe, "{verb} {group}");
