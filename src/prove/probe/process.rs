@@ -26,6 +26,8 @@ use crate::prove::probe::variables::Variables;
 
 /// How long whoever is done with a process waits for it before it is killed.
 const LEAVE_LIMIT: Duration = Duration::from_secs(3);
+/// How many times longer than by its clock a wait may last on a machine that has no time for the process.
+const STARVATION: u32 = 4;
 
 /// What every start has in common.
 #[derive(Debug, Clone)]
@@ -236,10 +238,17 @@ impl Process {
         Ok(self.exit)
     }
 
-    /// Waits for its exit; fails if it does not come within the limit.
+    /// Waits for its exit; fails if it does not come within the limit, by its clock.
     pub fn wait_for_exit(&mut self, limit: Duration) -> Result<Exit> {
         let name = self.name.clone();
-        wait_for(format!("{name} to exit"), limit, || self.exited())
+        let begun = self.clock();
+        wait_for(format!("{name} to exit"), limit * STARVATION, || {
+            let exit = self.exited()?;
+            if exit.is_none() && self.clock().since(&begun) > limit {
+                bail!("waited {limit:?} in vain for {name} to exit");
+            }
+            Ok(exit)
+        })
     }
 
     /// Sends SIGTERM and gives what its clock showed then.
