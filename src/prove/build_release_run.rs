@@ -80,7 +80,8 @@ fn two_deploys(case: &Case) -> Result<()> {
     if case.subject().variable(Kind::Release).is_some() {
         let said = |client: &Client| client.get("/").map(|answer| answer.text());
         // Where the first does not say what it is, neither will the second.
-        let says_it = case.subject().keeps_contract || said(&first.web.client)?.contains("\"release\"");
+        let says_it =
+            case.subject().keeps_contract || said(&first.web.client)?.contains("\"release\"");
         let there = said(&second.client)?;
         ensure!(!says_it || there.contains("4f2a9c1"), "with RELEASE=4f2a9c1, GET / says {there}");
     }

@@ -1,76 +1,21 @@
 //! Owns the life of one server process: start, stop, kill, freeze, thaw.
 
 use std::fs::File;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
-use nix::unistd::User;
 use parking_lot::Mutex;
 
+use super::program::{Account, Program};
 use crate::prove::probe::diary;
 use crate::prove::probe::patience::{SOON, wait_for};
 use crate::prove::probe::tether::{Leash, Tether};
-use crate::prove::untested::Untested;
 
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-
-/// Whom a server runs as: most refuse to run as root.
-#[derive(Debug, Clone, Copy)]
-pub struct Account {
-    uid: u32,
-    gid: u32,
-}
-
-impl Account {
-    /// The first of the users that this machine has; nobody else than ourselves unless we are root.
-    pub fn find(names: &[&str]) -> Result<Option<Self>> {
-        if !nix::unistd::geteuid().is_root() {
-            return Ok(None);
-        }
-        for name in names {
-            if let Some(user) = User::from_name(name).context("read the users")? {
-                return Ok(Some(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() }));
-            }
-        }
-        bail!("root may not run it, and this machine has none of the users {names:?}")
-    }
-
-    pub fn own(account: Option<Self>, folder: &Path) -> Result<()> {
-        if let Some(Self { uid, gid }) = account {
-            std::os::unix::fs::chown(folder, Some(uid), Some(gid)).context("give a folder away")?;
-        }
-        Ok(())
-    }
-
-    pub fn dress(account: Option<Self>, command: &mut Command) {
-        if let Some(Self { uid, gid }) = account {
-            command.uid(uid).gid(gid);
-        }
-    }
-}
-
-/// Finds a server's binary on PATH and where distributions hide it.
-pub fn find_program(names: &[&str], needs: &'static str, remedy: &'static str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    folders.push("/usr/sbin".into());
-    folders.push("/usr/local/sbin".into());
-    if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
-        let mut versions: Vec<PathBuf> = versions.flatten().map(|v| v.path().join("bin")).collect();
-        versions.sort();
-        folders.extend(versions.into_iter().rev());
-    }
-    names
-        .iter()
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
-        .find(|program| program.is_file())
-        .ok_or_else(|| Untested::Missing { what: needs, remedy }.into())
-}
 
 /// Runs a tool of a server (`initdb`, …) to its end.
 pub fn run_to_end(mut command: Command) -> Result<()> {
@@ -93,7 +38,7 @@ pub fn run_to_end(mut command: Command) -> Result<()> {
 #[derive(Debug)]
 pub struct Daemon {
     pub folder: PathBuf,
-    program: PathBuf,
+    program: Program,
     arguments: Vec<String>,
     account: Option<Account>,
     stop_signal: Signal,
@@ -105,7 +50,7 @@ impl Daemon {
     pub fn new(
         tether: &Arc<Tether>,
         folder: PathBuf,
-        program: PathBuf,
+        program: Program,
         arguments: Vec<String>,
         account: Option<Account>,
         stop_signal: Signal,
@@ -128,7 +73,7 @@ impl Daemon {
             .append(true)
             .open(self.log_file())
             .context("open a server's log")?;
-        let mut command = Command::new(&self.program);
+        let mut command = self.program.command();
         command
             .args(&self.arguments)
             .current_dir(&self.folder)
@@ -138,16 +83,15 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        Account::dress(self.account, &mut command);
+        self.program.run_as(self.account, &mut command);
+        if let Some(container) = self.program.container(&self.folder) {
+            self.tether.hold_container(&container);
+        }
         let mut held = self.leash.lock();
         let leash = held.insert(self.tether.spawn(&mut command)?);
-        wait_for(self.program.display(), SOON, || {
+        wait_for(&self.program, SOON, || {
             if let Some(status) = leash.exited()? {
-                bail!(
-                    "{} ended at once with {status}:\n{}",
-                    self.program.display(),
-                    self.read_log()
-                );
+                bail!("{} ended at once with {status}:\n{}", self.program, self.read_log());
             }
             Ok(answers().then_some(()))
         })
@@ -162,7 +106,7 @@ impl Daemon {
         diary::note(format!("stop {}", self.name()));
         leash.signal(self.stop_signal);
         if leash.wait(STOP_LIMIT)?.is_none() {
-            bail!("{} did not stop:\n{}", self.program.display(), self.read_log());
+            bail!("{} did not stop:\n{}", self.program, self.read_log());
         }
         Ok(())
     }
@@ -170,12 +114,16 @@ impl Daemon {
     /// Ends it as a power cut would.
     pub fn kill(&self) {
         diary::note(format!("kill -9 {}", self.name()));
+        self.remove_container();
         drop(self.leash.lock().take());
     }
 
     /// Keeps it from answering while its sockets stay open, as a hung machine would, until the guard is dropped.
     pub fn freeze(&self) -> Frozen<'_> {
         diary::note(format!("freeze {}", self.name()));
+        if self.pause("pause") {
+            return Frozen(self);
+        }
         if let Some(leash) = self.leash.lock().as_ref() {
             // The parent first: it must not start another child between the look and the signal.
             leash.signal(Signal::SIGSTOP);
@@ -185,13 +133,32 @@ impl Daemon {
     }
 
     fn thaw(&self) {
+        if self.pause("unpause") {
+            return;
+        }
         if let Some(leash) = self.leash.lock().as_ref() {
             leash.signal_tree(Signal::SIGCONT);
         }
     }
 
     fn name(&self) -> String {
-        self.program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.program.name()
+    }
+
+    /// Pauses its container, or goes on with it; says whether it has one.
+    fn pause(&self, verb: &str) -> bool {
+        let Some(container) = self.program.container(&self.folder) else {
+            return false;
+        };
+        let _ = Command::new("docker").args([verb, &container]).output();
+        true
+    }
+
+    fn remove_container(&self) {
+        if let Some(container) = self.program.container(&self.folder) {
+            let _ = Command::new("docker").args(["rm", "--force", &container]).output();
+            self.tether.free_container(&container);
+        }
     }
 
     fn log_file(&self) -> PathBuf {

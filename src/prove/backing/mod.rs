@@ -4,6 +4,7 @@ mod daemon;
 mod database;
 mod mysql;
 mod postgres;
+mod program;
 mod redis;
 mod secret;
 mod server;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 
-use super::daemon::{Account, Daemon, find_program, run_to_end};
+use super::daemon::{Daemon, run_to_end};
+use super::program::{Account, Program};
 use crate::prove::probe::tether::Tether;
 
 const NEEDS: &str = "mysql";
@@ -19,19 +20,17 @@ pub fn lay(folder: &Path) -> Result<()> {
     let account = Account::find(&ACCOUNTS)?;
     Account::own(account, folder)?;
     let data = format!("--datadir={}", folder.display());
-    let mut command = if let Ok(installer) = find_program(&["mariadb-install-db"], NEEDS, PACKAGE) {
-        let mut command = Command::new(installer);
-        command
-            .args(["--no-defaults", &data, "--skip-test-db"])
-            .arg("--auth-root-authentication-method=normal");
-        command
+    let installer = Program::find(&["mariadb-install-db"], folder, NEEDS, PACKAGE);
+    let is_mariadb = installer.is_ok();
+    let program = installer.or_else(|_| Program::find(&SERVERS, folder, NEEDS, PACKAGE))?;
+    let mut command = program.command();
+    command.args(["--no-defaults", &data]).current_dir("/");
+    if is_mariadb {
+        command.args(["--skip-test-db", "--auth-root-authentication-method=normal"]);
     } else {
-        let mut command = Command::new(find_program(&SERVERS, NEEDS, PACKAGE)?);
-        command.args(["--no-defaults", &data, "--initialize-insecure"]);
-        command
-    };
-    command.current_dir("/");
-    Account::dress(account, &mut command);
+        command.arg("--initialize-insecure");
+    }
+    program.run_as(account, &mut command);
     run_to_end(command)
 }
 
@@ -58,7 +57,7 @@ pub fn daemon(tether: &Arc<Tether>, folder: &Path, port: u16) -> Result<Daemon> 
     Ok(Daemon::new(
         tether,
         folder.to_owned(),
-        find_program(&SERVERS, NEEDS, PACKAGE)?,
+        Program::find(&SERVERS, folder, NEEDS, PACKAGE)?,
         arguments,
         Account::find(&ACCOUNTS)?,
         Signal::SIGTERM,
@@ -66,8 +65,9 @@ pub fn daemon(tether: &Arc<Tether>, folder: &Path, port: u16) -> Result<Daemon> 
 }
 
 pub fn client(folder: &Path, database: Option<&str>) -> Result<Command> {
-    let program = find_program(&["mariadb", "mysql"], NEEDS, PACKAGE).context("its client")?;
-    let mut command = Command::new(program);
+    let program =
+        Program::find(&["mariadb", "mysql"], folder, NEEDS, PACKAGE).context("its client")?;
+    let mut command = program.command();
     command
         .args(["--no-defaults", "--batch", "--raw", "--skip-column-names"])
         .args(["--unbuffered", "--default-character-set=utf8mb4"])
@@ -81,8 +81,9 @@ pub fn client(folder: &Path, database: Option<&str>) -> Result<Command> {
 
 /// Copies a database's tables and rows into another, empty one.
 pub fn copy(folder: &Path, from: &str, to: &str) -> Result<()> {
-    let program = find_program(&["mariadb-dump", "mysqldump"], NEEDS, PACKAGE)?;
-    let mut dump = Command::new(program)
+    let program = Program::find(&["mariadb-dump", "mysqldump"], folder, NEEDS, PACKAGE)?;
+    let mut dump = program
+        .command()
         .arg("--no-defaults")
         .arg(format!("--socket={}", folder.join("socket").display()))
         .args(["--user=root", "--skip-lock-tables", from])

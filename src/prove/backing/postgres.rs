@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
-use super::daemon::{Account, Daemon, find_program, run_to_end};
+use super::daemon::{Daemon, run_to_end};
+use super::program::{Account, Program};
 use crate::prove::probe::tether::Tether;
 
 const NEEDS: &str = "postgres";
@@ -18,7 +19,8 @@ const SUPERUSER: &str = "dozen";
 pub fn lay(folder: &Path) -> Result<()> {
     let account = Account::find(&["postgres", "nobody"])?;
     Account::own(account, folder)?;
-    let mut command = Command::new(find_program(&["initdb"], NEEDS, PACKAGE)?);
+    let program = Program::find(&["initdb"], folder, NEEDS, PACKAGE)?;
+    let mut command = program.command();
     command
         .arg("--pgdata")
         .arg(folder)
@@ -27,7 +29,7 @@ pub fn lay(folder: &Path) -> Result<()> {
         .args(["--locale", "C"])
         .current_dir("/")
         .env("LC_ALL", "C");
-    Account::dress(account, &mut command);
+    program.run_as(account, &mut command);
     run_to_end(command)
 }
 
@@ -53,7 +55,7 @@ pub fn daemon(tether: &Arc<Tether>, folder: &Path, port: u16) -> Result<Daemon> 
     Ok(Daemon::new(
         tether,
         folder.to_owned(),
-        find_program(&["postgres"], NEEDS, PACKAGE)?,
+        Program::find(&["postgres"], folder, NEEDS, PACKAGE)?,
         arguments,
         Account::find(&["postgres", "nobody"])?,
         // SIGINT is its "fast" shutdown; SIGTERM would wait for the clients to leave.
@@ -62,7 +64,8 @@ pub fn daemon(tether: &Arc<Tether>, folder: &Path, port: u16) -> Result<Daemon> 
 }
 
 pub fn client(folder: &Path, port: u16, database: Option<&str>) -> Result<Command> {
-    let mut command = Command::new(find_program(&["psql"], NEEDS, PACKAGE).context("its client")?);
+    let program = Program::find(&["psql"], folder, NEEDS, PACKAGE).context("its client")?;
+    let mut command = program.command();
     command
         .args(["-X", "-q", "-A", "-t", "-F", "\t"])
         .args(["-v", "ON_ERROR_STOP=1"])

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::Signal;
 
-use super::daemon::{Daemon, Frozen, find_program};
+use super::daemon::{Daemon, Frozen};
+use super::program::Program;
 use super::secret::Secret;
 use crate::prove::probe::tether::Tether;
 use crate::prove::subject::Login;
@@ -22,12 +23,13 @@ pub struct Redis {
 
 impl Redis {
     pub fn start(tether: &Arc<Tether>) -> Result<Self> {
-        let program = find_program(
+        let folder = tether.fresh_folder("redis")?;
+        let program = Program::find(
             &["redis-server", "valkey-server"],
+            &folder,
             "redis",
             "install Redis (Debian: apt-get install redis-server)",
         )?;
-        let folder = tether.fresh_folder("redis")?;
         let port = tether.fresh_port()?;
         let password = Secret::new("redis");
         let arguments = [
