@@ -51,7 +51,7 @@ impl Prompter<'_> {
         let open: Vec<Question> = draft
             .questions()
             .iter()
-            .filter(|question| draft.get(&question.key).is_none())
+            .filter(|question| question.asked && draft.get(&question.key).is_none())
             .cloned()
             .collect();
         let mut at = 0;

@@ -396,6 +396,55 @@ fn a_rust_repository_tells_what_it_is_made_of() {
     assert_eq!(variables, ["DATABASE_URL", "REDIS_URL"]);
 }
 
+/// What `add` makes of `path` in a repository of somebody else's.
+fn add_to(files: &Files, path: &str) -> String {
+    let after = add(files, &[Factor::BuildReleaseRun, Factor::DevProdParity]);
+    String::from_utf8(after[path].clone()).unwrap()
+}
+
+#[test]
+fn the_shell_in_the_container_fills_variables_in_and_not_compose() {
+    let compose = add_to(&flask(), "compose.yaml");
+    assert!(compose.contains("--bind 0.0.0.0:$$PORT"), "{compose}");
+    let image = add_to(&flask(), "Dockerfile");
+    assert!(image.contains("--bind 0.0.0.0:$PORT") && image.contains("ENV PORT="), "{image}");
+}
+
+#[test]
+fn an_image_says_where_it_does_not_know_what_to_run() {
+    let mut silent = flask();
+    silent.remove("Procfile");
+    assert!(add_to(&silent, "Dockerfile").contains("# CMD "));
+    assert!(!add_to(&flask(), "Dockerfile").contains("# CMD "));
+}
+
+#[test]
+fn the_programs_of_its_packages_are_on_the_path_of_a_node_image() {
+    assert!(add_to(&express(), "Dockerfile").contains("PATH=/app/node_modules/.bin:"));
+}
+
+#[test]
+fn a_rust_program_runs_under_its_own_name_on_a_toolchain_that_there_is() {
+    let mut files = axum();
+    files.remove("Procfile");
+    let manifest = b"[package]\nname = \"shop_api\"\nrust-version = \"1.63\"\n".to_vec();
+    files.insert("Cargo.toml".into(), manifest);
+    let image = add_to(&files, "Dockerfile");
+    assert!(image.contains("CMD [\"shop_api\"]"), "{image}");
+    assert!(!image.contains("shop-api\"]") && !image.contains("1.63"), "{image}");
+    assert!(add_to(&files, "compose.yaml").contains("command: [\"shop_api\"]"));
+}
+
+#[test]
+fn a_procfile_of_a_release_alone_hides_no_web() {
+    let mut files = express();
+    files.remove("docker-compose.yml");
+    files.insert("Procfile".into(), b"release: node migrate.js\n".to_vec());
+    let service = detect::detect(&tree(&files), Path::new(ROOT), None).unwrap();
+    let names: Vec<_> = service.facts.processes.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["release", "web"]);
+}
+
 #[test]
 fn adding_twice_is_adding_once() {
     for (name, files) in list_shaped() {

@@ -53,7 +53,10 @@ impl Hung {
     /// Starts a proof and waits until its web process hangs.
     fn start(&self) -> Child {
         let child = self.prove("sh -c 'trap \"\" TERM INT; sleep 600 & wait'").spawn().unwrap();
-        wait(|| self.processes().len() >= 2);
+        let is_hung = |pid: &Pid| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
+        };
+        wait(|| self.processes().iter().any(is_hung));
         child
     }
 

@@ -130,7 +130,11 @@ impl Draft {
 
     /// Answers what is open with the defaults.
     pub fn fill_defaults(&mut self) {
-        for question in &self.questions {
+        self.fill(|_| true);
+    }
+
+    fn fill(&mut self, wanted: fn(&Question) -> bool) {
+        for question in self.questions.iter().filter(|question| wanted(question)) {
             if let Some(default) = &question.default {
                 self.given
                     .entry(question.key.clone())
@@ -164,6 +168,12 @@ impl Draft {
     /// # Errors
     /// All the questions that are open, in one; or the rule that the name breaks.
     pub fn complete(&self) -> Result<Answers> {
+        let mut draft = self.clone();
+        draft.fill(|question| !question.asked);
+        draft.complete_filled()
+    }
+
+    fn complete_filled(self) -> Result<Answers> {
         let open: Vec<_> = self
             .questions
             .iter()

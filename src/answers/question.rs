@@ -22,6 +22,13 @@ pub struct Question {
     pub default: Option<String>,
     #[serde(default, rename = "choice")]
     pub choices: Vec<Choice>,
+    /// Whether a terminal is asked; else its default holds until it is changed.
+    #[serde(default = "yes")]
+    pub asked: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What may be answered, and what templates may say of it.
@@ -52,6 +59,7 @@ impl Question {
             about: "The name of the service".into(),
             default: None,
             choices: Vec::new(),
+            asked: true,
         };
         let stack = Self {
             key: STACK.into(),
@@ -67,6 +75,7 @@ impl Question {
                     facts: BTreeMap::new(),
                 })
                 .collect(),
+            asked: true,
         };
         let mut questions = vec![name, stack];
         questions.extend(Self::options()?);

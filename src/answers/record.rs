@@ -27,6 +27,8 @@ pub fn read_answers(path: &Path, text: &str) -> Result<Option<Answers>> {
     for (key, value) in take_answers(path, table)? {
         draft.offer(&key, &value, Source::File(path.to_owned()))?;
     }
+    // A question that is younger than the record was answered by what was done then: its default.
+    draft.fill_defaults();
     draft.complete().map(Some)
 }
 

@@ -161,16 +161,19 @@ fn read_processes(tree: &Tree, service: &mut Service, web: &[Known]) -> Vec<Proc
         command: command.trim().to_owned(),
         about: String::new(),
     };
-    if tree.root_text(PROCFILE).is_some() {
+    let mut listed: Vec<Process> =
+        read_procfile(tree).iter().map(|(name, command)| process(name, command)).collect();
+    if !listed.is_empty() {
         service.learnt.insert("processes", PROCFILE.to_owned());
-        let lines = read_procfile(tree).into_iter();
-        return lines.map(|(name, command)| process(&name, &command)).collect();
     }
-    let Some((sign, command)) = first_known(tree, web) else {
-        return Vec::new();
-    };
-    service.learnt.insert("processes", sign);
-    vec![process("web", &command)]
+    // A Procfile of a release phase alone, which `add` may have made, says nothing of what runs.
+    if listed.iter().all(|process| process.name == "release")
+        && let Some((sign, command)) = first_known(tree, web)
+    {
+        service.learnt.insert("processes", sign);
+        listed.push(process("web", &command));
+    }
+    listed
 }
 
 /// The processes that a Procfile names, in its order.
