@@ -77,6 +77,8 @@ class Server:
                 await listener.wait_closed()
         except TimeoutError:
             log.warning("cutting the requests that are not answered by now")
+            listener.abort_clients()
+            await asyncio.sleep(0)
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
