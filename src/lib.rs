@@ -17,6 +17,7 @@ mod interrupt;
 pub mod merge;
 pub mod plan;
 mod prompt;
+#[cfg(target_os = "linux")]
 pub mod prove;
 pub mod service;
 pub mod stack;

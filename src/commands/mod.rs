@@ -6,12 +6,15 @@ mod explain;
 mod list;
 mod man;
 mod new;
+#[cfg(target_os = "linux")]
 mod prove;
 
 use std::path::Path;
 
 use crate::apply::{self, Recovery};
 use crate::cli::{Cli, Output, Verb};
+#[cfg(not(target_os = "linux"))]
+use crate::error::Error;
 use crate::error::{ExitCode, Result};
 use crate::plan::Plan;
 use crate::ui::{self, Ui};
@@ -24,7 +27,12 @@ pub fn run(cli: Cli, ui: &Ui) -> Result<ExitCode> {
     match cli.command {
         Verb::New(arguments) => new::run(&arguments, ui),
         Verb::Add(arguments) => add::run(&arguments, ui),
+        #[cfg(target_os = "linux")]
         Verb::Prove(arguments) => prove::run(&arguments, ui),
+        #[cfg(not(target_os = "linux"))]
+        Verb::Prove(_) => Err(Error::Prove {
+            reason: "`prove` watches processes through Linux's /proc".to_owned(),
+        }),
         Verb::List(arguments) => list::run(&arguments, ui),
         Verb::Explain(arguments) => explain::run(&arguments, ui),
         Verb::Schema => {

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the home of printing")]
 
 mod diff;
+#[cfg(target_os = "linux")]
 mod proof;
 mod report;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ExitCode, Result};
 use crate::plan::{Change, Plan};
+#[cfg(target_os = "linux")]
 pub use proof::ProofWatcher;
 pub use report::{PlanReport, Report};
 
