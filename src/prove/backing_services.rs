@@ -295,7 +295,10 @@ fn expect_outage(case: &Case, web: &mut Web, service: &str) -> Result<()> {
     web.process.ensure_alive().with_context(|| format!("the {service} is down"))?;
     let answer = answer?;
     let took = web.process.clock().since(&gone);
-    ensure!(took <= NOTICE_LIMIT, "{path} noticed only after {took:?} that the {service} is down");
+    ensure!(
+        took <= NOTICE_LIMIT,
+        "{path} noticed only after {took:.1?} that the {service} is down"
+    );
     if case.subject().keeps_contract {
         answer.expect_problem(503)?;
         let said = answer.text().to_lowercase();

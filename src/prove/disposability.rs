@@ -99,13 +99,13 @@ const GRACE: Duration = Duration::from_secs(30);
 
 fn ready_in_time(case: &Case) -> Result<()> {
     let took = case.shop()?.web.ready_after;
-    ensure!(took <= START_LIMIT, "web took {took:?} to be ready");
+    ensure!(took <= START_LIMIT, "web took {took:.1?} to be ready");
     Ok(())
 }
 
 fn works_in_time(case: &Case) -> Result<()> {
     let took = case.shop()?.worked_after.context("no job was done")?;
-    ensure!(took <= START_LIMIT, "the worker took {took:?} to do its first job");
+    ensure!(took <= START_LIMIT, "the worker took {took:.1?} to do its first job");
     Ok(())
 }
 
@@ -193,13 +193,13 @@ fn expect_exit(process: &mut Process, told: Reading, limit: Duration) -> Result<
     let name = process.name.clone();
     let exit = process.wait_for_exit(limit + Duration::from_secs(5)).with_context(|| {
         format!(
-            "{name} is still there {:?} after SIGTERM, the limit is {limit:?}",
+            "{name} is still there {:?} after SIGTERM, the limit is {limit:.1?}",
             limit + Duration::from_secs(5)
         )
     })?;
     let took = exit.at.since(&told);
-    ensure!(exit.is_zero(), "{name} ended with {exit}, {took:?} after SIGTERM");
-    ensure!(took <= limit, "{name} took {took:?} after SIGTERM, the limit is {limit:?}");
+    ensure!(exit.is_zero(), "{name} ended with {exit}, {took:.1?} after SIGTERM");
+    ensure!(took <= limit, "{name} took {took:.1?} after SIGTERM, the limit is {limit:.1?}");
     let orphans = process.left_behind();
     ensure!(orphans.is_empty(), "{name} left behind: {orphans:?}");
     Ok(exit)
@@ -370,7 +370,7 @@ fn cut_at_deadline(case: &Case, seconds: Option<u32>) -> Result<()> {
     // Time that was promised to a slow client is not to be taken back.
     ensure!(
         deadline == GRACE || took >= deadline.mul_f32(0.6),
-        "requests were half sent, the deadline is {deadline:?}, and web left after {took:?}"
+        "requests were half sent, the deadline is {deadline:.1?}, and web left after {took:.1?}"
     );
     for connection in &mut connections {
         ensure!(

@@ -72,7 +72,7 @@ fn check_line(line: &Line) -> Result<()> {
     // Either may be the earlier: the clock of the timestamp may be coarser than ours.
     let apart =
         line.arrived.duration_since(event).or_else(|_| event.duration_since(line.arrived))?;
-    ensure!(apart <= DELAY, "it arrived {apart:?} from its timestamp {timestamp}");
+    ensure!(apart <= DELAY, "it arrived {apart:.1?} from its timestamp {timestamp}");
     Ok(())
 }
 
@@ -223,7 +223,7 @@ fn request_id_is_logged(case: &Case) -> Result<()> {
         );
         let took = wait_for_line(&web.process, id, begun)?;
         let limit = DELAY + answered.duration_since(begun).unwrap_or_default();
-        ensure!(took <= limit, "the line of {target} came {took:?} after the request");
+        ensure!(took <= limit, "the line of {target} came {took:.1?} after the request");
     }
     let answer = web.client.get("/nowhere")?;
     let id = answer.header("X-Request-Id").context("no X-Request-Id was made")?;

@@ -59,8 +59,8 @@ const CLAIMS_PER_CORE: usize = 4;
 pub enum Progress<'p> {
     /// Everybody waits for this.
     Step(&'p str),
-    /// So many of all claims are done, and this one has just been begun.
-    Begun { done: usize, all: usize, factor: Factor, sentence: &'p str },
+    /// This claim, the so many-th of all, has just been begun.
+    Begun { number: usize, all: usize, factor: Factor, sentence: &'p str },
     /// All claims of a factor are done.
     Done { factor: Factor, claims: &'p [ClaimReport] },
 }
@@ -82,14 +82,13 @@ pub fn prove(
     // Why it does not come up stands among the faults; what cannot be tested then says so itself.
     let up = setting.boot().map(|_| ()).err();
     interrupt::check()?;
-    let mut reports: Vec<ClaimReport> = setting.faults().into_iter().map(Into::into).collect();
     if let Some(error) =
         up.filter(|error| !matches!(error.downcast_ref(), Some(Untested::Blocked { .. })))
     {
         // Not the service's fault, as far as is known: every claim will say the same.
         watch(Progress::Step(&format!("{error:#}")));
     }
-    reports.extend(run(&setting, factors, watch));
+    let reports = run(&setting, factors, watch);
     interrupt::check()?;
     Ok(ProofReport::new(&root, factors, &reports, begun.elapsed()))
 }
@@ -126,6 +125,7 @@ fn run(
 /// Who has done what.
 struct Board {
     all: usize,
+    begun: AtomicUsize,
     left: Mutex<Vec<Job>>,
     reports: Mutex<Vec<ClaimReport>>,
 }
@@ -154,9 +154,9 @@ impl Board {
     }
 
     fn work(&self, setting: &Arc<Setting>, job: Job, watch: &(dyn Fn(Progress<'_>) + Sync)) {
-        let done = self.reports.lock().len();
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let sentence = job.claim.sentence;
-        watch(Progress::Begun { done, all: self.all, factor: job.factor, sentence });
+        watch(Progress::Begun { number, all: self.all, factor: job.factor, sentence });
         let report = test(setting, job.factor, &job.claim);
         let mut reports = self.reports.lock();
         reports.push(report);

@@ -28,8 +28,8 @@ impl ProofWatcher {
     pub fn show(&self, progress: &Progress<'_>) {
         let line = match progress {
             Progress::Step(step) => format!("  {step} …"),
-            Progress::Begun { done, all, factor, sentence } if self.term.is_term() => {
-                format!("  {done:>2}/{all}  {factor}  {sentence}")
+            Progress::Begun { number, all, factor, sentence } if self.term.is_term() => {
+                format!("  {number:>2}/{all}  {factor}  {sentence}")
             }
             Progress::Done { factor, claims } if !self.term.is_term() => {
                 let report = FactorReport::new(*factor, claims.to_vec());
@@ -97,9 +97,14 @@ impl Ui {
             self.line(line.trim_end())?;
         }
         for factor in &report.factors {
-            for claim in factor.claims.iter().filter(|claim| claim.failed()) {
+            let mut failed = factor.claims.iter().filter(|claim| claim.failed());
+            if let Some(first) = failed.next() {
                 self.line("")?;
-                self.failure(factor.factor, claim)?;
+                self.failure(factor.factor, first)?;
+            }
+            // What fails together mostly has one cause: the first tells it, `--json` tells all.
+            for claim in failed {
+                self.also(claim)?;
             }
         }
         let count = |verdict| report.with(verdict).count();
@@ -127,6 +132,13 @@ impl Ui {
         }
         let mend = if hint.is_empty() { String::new() } else { format!("{hint}\n") };
         self.paragraph("mend", &format!("{mend}dozen add {factor}"))
+    }
+
+    fn also(&self, claim: &ClaimReport) -> Result<()> {
+        let Outcome::Failed { happened, .. } = &claim.outcome else {
+            return Ok(());
+        };
+        self.paragraph("also", &format!("{}\n{}", claim.claim, style(one_line(happened)).dim()))
     }
 
     fn paragraph(&self, name: &str, text: &str) -> Result<()> {

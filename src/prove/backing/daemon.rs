@@ -114,6 +114,10 @@ impl Daemon {
     /// Ends it as a power cut would.
     pub fn kill(&self) {
         diary::note(format!("kill -9 {}", self.name()));
+        self.end();
+    }
+
+    fn end(&self) {
         self.remove_container();
         drop(self.leash.lock().take());
     }
@@ -182,7 +186,7 @@ impl Drop for Frozen<'_> {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        self.kill();
+        self.end();
         let _ = std::fs::remove_dir_all(&self.folder);
         let _ = std::fs::remove_file(self.log_file());
     }

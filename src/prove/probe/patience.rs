@@ -29,7 +29,7 @@ pub fn wait_for<T>(
             return Ok(found);
         }
         if begun.elapsed() >= limit {
-            bail!("waited {limit:?} in vain for {what}");
+            bail!("waited {limit:.1?} in vain for {what}");
         }
         thread::sleep(interval);
         // Often at first, for what is quick; the cores are for those who are waited for.

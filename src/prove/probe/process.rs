@@ -245,7 +245,7 @@ impl Process {
         wait_for(format!("{name} to exit"), limit * STARVATION, || {
             let exit = self.exited()?;
             if exit.is_none() && self.clock().since(&begun) > limit {
-                bail!("waited {limit:?} in vain for {name} to exit");
+                bail!("waited {limit:.1?} in vain for {name} to exit");
             }
             Ok(exit)
         })
