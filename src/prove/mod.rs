@@ -114,8 +114,13 @@ fn run(
     jobs.sort_by_key(|job| job.claim.order);
     let last = jobs.partition_point(|job| job.claim.order < Order::Last);
     let (first, last) = jobs.split_at(last);
-    let board =
-        Board { all: jobs.len(), left: Mutex::new(jobs.clone()), reports: Mutex::default() };
+    let faults = setting.faults().into_iter().map(Into::into).collect();
+    let board = Board {
+        all: jobs.len(),
+        begun: AtomicUsize::new(0),
+        left: Mutex::new(jobs.clone()),
+        reports: Mutex::new(faults),
+    };
     board.work_off(setting, first, watch);
     // These judge what all others left.
     board.work_off(setting, last, watch);
