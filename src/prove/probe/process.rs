@@ -60,9 +60,15 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// What has passed for everybody else.
+    #[must_use]
+    pub fn passed_since(&self, earlier: &Self) -> Duration {
+        self.at.duration_since(earlier.at)
+    }
+
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Duration {
-        let passed = self.at.duration_since(earlier.at);
+        let passed = self.passed_since(earlier);
         passed.saturating_sub(self.starved.saturating_sub(earlier.starved))
     }
 }
