@@ -1,6 +1,7 @@
 //! The verbs: each gathers, plans, and shows or applies.
 
 mod add;
+mod check;
 mod completions;
 mod explain;
 mod list;
@@ -23,6 +24,7 @@ pub fn run(cli: Cli, ui: &Ui) -> Result<ExitCode> {
     match cli.command {
         Verb::New(arguments) => new::run(&arguments, ui),
         Verb::Add(arguments) => add::run(&arguments, ui),
+        Verb::Check(arguments) => check::run(&arguments, ui),
         Verb::List(arguments) => list::run(&arguments, ui),
         Verb::Explain(arguments) => explain::run(&arguments, ui),
         Verb::Schema => {

@@ -2,8 +2,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "the home of printing")]
 
+mod check;
 mod diff;
+mod github;
 mod report;
+mod sarif;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -13,9 +16,10 @@ use serde::Serialize;
 
 use crate::error::{Error, ExitCode, Result};
 use crate::plan::{Change, Plan};
+pub use check::CheckReport;
 pub use report::{PlanReport, Report};
 
-/// The schema of [`PlanReport`], which `dozen schema` prints.
+/// The schema of [`PlanReport`] and [`CheckReport`], which `dozen schema` prints.
 pub const SCHEMA: &str = include_str!("schema.json");
 
 /// Where the user looks.
