@@ -28,6 +28,9 @@ fn finds(rules: &Rules, rule: &Rule, text: &str) -> bool {
         run.role = scan::default_role(&pattern.roles);
         return !scan::scan_run(rule, &run).is_empty();
     }
+    if let Some(pattern) = &rule.pipeline {
+        return pattern.is_match(text);
+    }
     if rule.instruction.is_some() {
         let image = Image::read(&path("Dockerfile"), text);
         return image.instructions.iter().any(|found| scan::matches_instruction(rule, found));

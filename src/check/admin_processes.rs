@@ -43,6 +43,11 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.mark("task-command", Place::line(path.clone(), 1), path.file_name())?;
         }
     }
+    if !case.has("schema-at-start")
+        && let Some((path, tool)) = find_migrations(case)
+    {
+        case.mark("migrations-with-tool", Place::line(path, 1), tool)?;
+    }
     let migrating: Vec<Place> = case.by("run-migrates").map(|mark| mark.place.clone()).collect();
     for place in migrating {
         case.mark("task-at-start", place, "")?;
@@ -54,6 +59,33 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         case.mark_as("task-at-start", severity, place, "")?;
     }
     Ok(())
+}
+
+/// Migrations in files, and the tool that runs them.
+fn find_migrations(case: &Case<'_>) -> Option<(crate::tree::RepoPath, &'static str)> {
+    let facts = case.facts;
+    let tools = [
+        ("prisma", "prisma"),
+        ("diesel", "diesel"),
+        ("sqlx", "sqlx"),
+        ("knex", "knex"),
+        ("sequelize-cli", "sequelize"),
+        ("typeorm", "typeorm"),
+        ("alembic", "alembic"),
+        ("flask-migrate", "flask db"),
+        ("node-pg-migrate", "node-pg-migrate"),
+        ("db-migrate", "db-migrate"),
+        ("drizzle-kit", "drizzle-kit"),
+        ("migrate-mongo", "migrate-mongo"),
+    ];
+    let is_known = |name: &str| facts.apps.iter().any(|app| app.find(name).is_some());
+    let (_, tool) = tools.iter().find(|(package, _)| is_known(package))?;
+    let is_migration = |path: &&crate::tree::RepoPath| {
+        let is_in = super::sources::folders(path)
+            .any(|folder| folder == "migrations" || folder == "migration");
+        is_in && [".sql", ".ts", ".js", ".py"].iter().any(|end| path.file_name().ends_with(end))
+    };
+    Some((case.sources.paths().find(is_migration)?.clone(), *tool))
 }
 
 /// A script of the manifest that is run by hand.

@@ -109,9 +109,9 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             .iter()
             .any(|word| lower.contains(word))
             && ["host", "url", "uri", "server"].iter().any(|word| lower.ends_with(word));
-        if is_host && !setting.value.contains("${") {
+        if is_host && !replaces && !setting.value.contains("${") {
             case.mark("config-file-handle", setting.place.clone(), &setting.name)?;
-            if !replaces && case.has("config-file-imported") {
+            if case.has("config-file-imported") {
                 for place in uses_of_file(case) {
                     case.mark("handle-from-file", place, "")?;
                 }

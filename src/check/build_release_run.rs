@@ -1,7 +1,7 @@
 //! Build, release, run: are the three strictly apart?
 
 use super::case::{Case, Judgement};
-use super::facts::run::{Role, Run, Stage};
+use super::facts::run::{Kind, Role, Run, Stage};
 use super::finding::{Place, Severity, Verdict};
 use super::unknown;
 use crate::error::Result;
@@ -42,6 +42,18 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.mark("image-runs", image.place(last), "")?;
         }
     }
+    for image in &facts.images {
+        let says =
+            image.last_stage().any(|found| matches!(found.name.as_str(), "CMD" | "ENTRYPOINT"));
+        let bases = ["python", "node", "rust", "debian", "alpine", "ubuntu", "scratch"];
+        let Some(from) = image.named("FROM").last() else { continue };
+        if !says && bases.iter().any(|base| from.text.contains(base)) {
+            case.mark("image-without-command", image.place(from), "")?;
+        }
+    }
+    for mount in mounts_in_production(case) {
+        case.mark("run-mounts-source", mount, "")?;
+    }
     for run in servers.iter().filter(|run| run.is_definition()) {
         let builds =
             case.by("run-builds").any(|mark| run.steps.iter().any(|step| step.place == mark.place));
@@ -55,6 +67,24 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         case.mark("config-baked-in", place, "")?;
     }
     schema_at_start(case)
+}
+
+/// What the file that production's one comes on top of mounts is mounted there too.
+fn mounts_in_production(case: &Case<'_>) -> Vec<Place> {
+    let composed = || case.facts.runs.iter().filter(|run| run.kind == Kind::Compose);
+    let overrides = |base: &Run| {
+        composed().any(|run| {
+            let is_beside = super::sources::folder_of(&run.place.path)
+                == super::sources::folder_of(&base.place.path);
+            run.stage == Stage::Production && run.name == base.name && is_beside
+        })
+    };
+    let is_base = |run: &&Run| {
+        let stem = run.place.path.file_name().rsplit_once('.').map(|(stem, _)| stem);
+        matches!(stem, Some("docker-compose" | "compose"))
+    };
+    let bases = composed().filter(is_base).filter(|run| overrides(run));
+    bases.filter_map(|run| run.mounts_source.clone()).collect()
 }
 
 /// A web process that changes the schema releases itself.

@@ -22,6 +22,8 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.weigh(id, Severity::Risk);
         }
     }
+    weigh_by_variables(case)?;
+    judge_untracked_files(case)?;
     // A default beside a variable that is read is no literal alone.
     let defaulted: Vec<Place> = case.by("secret-default").map(|mark| mark.place.clone()).collect();
     let covers = |place: &Place| {
@@ -33,6 +35,68 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         matches!(mark.rule.id.as_str(), "secret-literal" | "url-with-password")
             && covers(&mark.place)
     });
+    Ok(())
+}
+
+/// A literal beside a variable that replaces it is an insecure default; alone it is the only way.
+fn weigh_by_variables(case: &mut Case<'_>) -> Result<()> {
+    let reading: Vec<RepoPath> =
+        case.by("reads-secret").map(|mark| mark.place.path.clone()).collect();
+    for mark in &mut case.marks {
+        let is_literal = matches!(
+            mark.rule.id.as_str(),
+            "secret-literal" | "secret-literal-in-script" | "secret-literal-in-rust"
+        );
+        if is_literal && reading.contains(&mark.place.path) {
+            mark.severity = Severity::Risk;
+        }
+    }
+    if super::backing_services::has_variable(case) {
+        case.weigh("url-with-password", Severity::Risk);
+    }
+    let reads = case.speaks_for(Factor::Config);
+    for mark in case.marks.iter_mut().filter(|mark| mark.rule.id == "env-file-secret") {
+        let name = mark.place.path.file_name();
+        if reads && !["prod", "staging", "live"].iter().any(|word| name.contains(word)) {
+            mark.severity = Severity::Risk;
+        }
+    }
+    // Where nothing is read at all, the address is the configuration that there is.
+    let addresses: Vec<Place> = case.by("port-literal").map(|mark| mark.place.clone()).collect();
+    for place in addresses.into_iter().filter(|_| !reads) {
+        case.mark("address-literal", place, "")?;
+    }
+    Ok(())
+}
+
+/// `config.ts.example` beside a `config.ts` that git ignores: better than a tracked one, and no environment.
+fn judge_untracked_files(case: &mut Case<'_>) -> Result<()> {
+    let severity =
+        if case.speaks_for(Factor::Config) { Severity::Risk } else { Severity::Violation };
+    let mut found = Vec::new();
+    for path in case.sources.paths() {
+        let base = [".example", ".sample", ".dist", ".template"]
+            .iter()
+            .find_map(|end| path.as_str().strip_suffix(end));
+        let Some(base) = base else { continue };
+        let is_code = ["ts", "js", "py", "json", "yaml", "yml", "toml"]
+            .iter()
+            .any(|end| base.rsplit_once('.').is_some_and(|(_, found)| found == *end));
+        let is_config = ["config", "settings", "local", "secret", "credential"]
+            .iter()
+            .any(|word| base.contains(word));
+        if is_code
+            && is_config
+            && !case.sources.has(base)
+            && super::sources::part_of(path) == super::sources::Part::Service
+        {
+            found.push(path.clone());
+        }
+    }
+    for path in found {
+        let name = path.file_name().to_owned();
+        case.mark_as("file-untracked", severity, Place::line(path, 1), &name)?;
+    }
     Ok(())
 }
 

@@ -39,6 +39,15 @@ const NEEDS: [(&str, &str); 22] = [
     ("djangorestframework", "django"),
 ];
 
+/// Frameworks that hand on the types of another package.
+const FRAMEWORKS: [(&str, &str); 5] = [
+    ("@nestjs/core", "express"),
+    ("@nestjs/core", "fastify"),
+    ("@nestjs/core", "rxjs"),
+    ("next", "react"),
+    ("mongoose", "mongodb"),
+];
+
 /// Modules that Node.js brings.
 const NODE_MODULES: [&str; 47] = [
     "assert",
@@ -239,8 +248,11 @@ fn judge_list(case: &mut Case<'_>, app: &App, beside: &[&App]) -> Result<()> {
                 .strip_suffix(".in")
                 .is_some_and(|stem| name.strip_suffix(".txt") == Some(stem))
         });
-    let wanted = |found: &&super::facts::manifest::Dependency| !found.wanted.starts_with("==");
-    if let Some(loose) = app.dependencies.iter().find(wanted) {
+    let is_loose = |found: &&super::facts::manifest::Dependency| {
+        let wanted = found.wanted.split_once(']').map_or(found.wanted.as_str(), |(_, rest)| rest);
+        !wanted.trim_start().starts_with("==") && !wanted.contains('@')
+    };
+    if let Some(loose) = app.dependencies.iter().find(is_loose) {
         let place = Place::line(path.clone(), loose.line);
         return case.mark("requirement-unpinned", place, &loose.name);
     }
@@ -266,7 +278,11 @@ fn find_undeclared(case: &Case<'_>) -> Vec<(RepoPath, usize, String)> {
         }
         let name = mark.message.as_str();
         let package = package_of(name);
-        let is_local = name.starts_with(['.', '/', '#', '~', '$'])
+        let is_brought = FRAMEWORKS
+            .iter()
+            .any(|(framework, brought)| *brought == package && facts.declares(&[framework]));
+        let is_local = is_brought
+            || name.starts_with(['.', '/', '#', '~', '$'])
             || name.starts_with("@/")
             || name.contains(':')
             || name.contains("${")

@@ -8,7 +8,7 @@ use super::unknown;
 use crate::error::Result;
 
 /// Servers that a Python service is run by.
-const PYTHON_SERVERS: [&str; 14] = [
+const PYTHON_SERVERS: [&str; 15] = [
     "gunicorn",
     "uvicorn",
     "hypercorn",
@@ -19,6 +19,7 @@ const PYTHON_SERVERS: [&str; 14] = [
     "gevent",
     "eventlet",
     "cheroot",
+    "fastapi run",
     "aiohttp",
     "tornado",
     "sanic",
@@ -36,16 +37,18 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             let binds = ["--bind", " -b ", "--port", "-p ", "0.0.0.0:"]
                 .iter()
                 .any(|flag| text.contains(flag));
-            if reads || text.contains("gunicorn") && !binds {
+            if reads || text.contains("gunicorn") && !binds || text.contains("fastapi run") {
                 case.mark("port-from-environment", step.place.clone(), "")?;
             }
         }
     }
     let reads_port = case.has("port-from-environment") || case.has("port-variable");
     if reads_port {
-        case.drop_marks(|mark| {
-            matches!(mark.rule.id.as_str(), "port-literal" | "port-in-command" | "port-by-default")
-        });
+        case.drop_marks(|mark| matches!(mark.rule.id.as_str(), "port-literal" | "port-by-default"));
+    }
+    // A server's own configuration in code reads it.
+    if case.has("port-variable") {
+        case.drop_marks(|mark| mark.rule.id == "port-in-command");
     }
     let is_python = |language: Language| language == Language::Python;
     let python: Vec<_> = facts.apps.iter().filter(|app| is_python(app.language)).collect();

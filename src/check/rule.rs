@@ -85,6 +85,10 @@ pub struct Rule {
     /// For a rule of names with values: in `.env`, compose, Dockerfile, configuration files.
     pub setting: Option<SettingPattern>,
 
+    /// For a rule of pipelines: a regular expression on a line that one runs.
+    #[serde(default, with = "maybe_pattern")]
+    pub pipeline: Option<Regex>,
+
     /// Texts in which it finds nothing.
     #[serde(default)]
     pub valid: Vec<String>,

@@ -234,6 +234,10 @@ fn scan_definitions<'r>(rule: &'r Rule, facts: &Facts) -> Vec<Mark<'r>> {
             marks.extend(scan_run(rule, run));
         }
     }
+    if let Some(pattern) = &rule.pipeline {
+        let found = facts.pipeline.iter().filter(|step| pattern.is_match(&step.text));
+        marks.extend(found.map(|step| Mark::new(rule, step.place.clone())));
+    }
     if rule.instruction.is_some() {
         for image in &facts.images {
             let found = image.instructions.iter().filter(|found| matches_instruction(rule, found));

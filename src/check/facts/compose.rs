@@ -100,11 +100,9 @@ fn read_service(
         // Somebody else's image, with its own command.
         None => (line, String::new(), false),
     };
-    if !builds && command.is_none() {
-        let is_own = service.text_at(&["image"]).is_some_and(|image| !is_foreign_image(image));
-        if !is_own {
-            return None;
-        }
+    let image = service.text_at(&["image"]);
+    if !builds && image.is_none_or(is_foreign_image) && !(image.is_none() && command.is_some()) {
+        return None;
     }
     let mut run = Run::new(Kind::Compose, Place::line(path.clone(), line), name, &text);
     run.is_shell = is_shell;

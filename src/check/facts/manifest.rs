@@ -328,7 +328,6 @@ fn requirement(line: &str, number: usize, is_dev: bool) -> Option<Dependency> {
         .unwrap_or(line.len());
     let (name, wanted) = line.split_at(end);
     let wanted = wanted.split(';').next().unwrap_or_default();
-    let wanted = wanted.split_once(']').map_or(wanted, |(_, rest)| rest).trim();
     let is_name = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     is_name.then(|| Dependency {
         name: normal(name),

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use self::image::Image;
 use self::manifest::App;
 use self::reach::Reach;
-use self::run::{Role, Run, Stage};
+use self::run::{Role, Run, Stage, Step};
 use self::setting::Setting;
 use super::document::{self, Node};
 use super::finding::{Place, Unread};
@@ -36,6 +36,8 @@ pub struct Facts {
     pub reach: Reach,
     /// JSON, TOML and YAML as they were read.
     pub documents: BTreeMap<RepoPath, Vec<Node>>,
+    /// The lines that pipelines run.
+    pub pipeline: Vec<Step>,
     /// What builds or deploys outside of what is run: `docker build`, a deploy action.
     pub deliveries: Vec<Delivery>,
 }

@@ -85,7 +85,10 @@ fn read_app_platform(
         };
         let version = item.get("version");
         backing.push(Backing {
-            place: Place::line(path.clone(), version.map_or(item.line, |entry| entry.line)),
+            place: Place::line(
+                path.clone(),
+                item.get("engine").map_or(item.line, |entry| entry.line),
+            ),
             engine: engine.to_owned(),
             version: version.and_then(|entry| entry.value.text()).map(str::to_owned),
         });

@@ -201,6 +201,7 @@ fn stage_of(path: &RepoPath) -> Stage {
         "testing",
         "ci",
         "devcontainer",
+        "windows",
         "debug",
     ]) {
         Stage::Development

@@ -100,7 +100,18 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
         }
     }
     for (path, node) in facts.documents(|_| true) {
-        if is_compose_name(path.file_name()) {
+        if path.as_str() == "app.json" {
+            for entry in node.at(&["env"]).map(Node::entries).unwrap_or_default() {
+                let place = Place::line(path.clone(), entry.line);
+                let value = entry.value.text().or_else(|| entry.value.text_at(&["value"]));
+                settings.push(setting(
+                    Origin::Platform,
+                    place,
+                    &entry.key,
+                    value.unwrap_or_default(),
+                ));
+            }
+        } else if is_compose_name(path.file_name()) {
             read_compose(path, node, &mut settings);
         } else if is_config_file(path) {
             let leaves = node.leaves().into_iter();

@@ -1,5 +1,6 @@
 //! Pipelines: what they build and deploy, with which services and runtimes they test.
 
+use super::run::Step;
 use super::{Backing, Delivery, Facts, Runtime};
 use crate::check::document::Node;
 use crate::check::finding::Place;
@@ -52,6 +53,7 @@ pub fn is_workflow(path: &RepoPath) -> bool {
 /// Reads every pipeline.
 pub fn read(facts: &mut Facts) {
     let (mut backing, mut runtimes, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pipeline = Vec::new();
     for (path, node) in facts.documents(is_workflow) {
         for job in node.at(&["jobs"]).map(Node::entries).unwrap_or_default() {
             for service in job.value.at(&["services"]).map(Node::entries).unwrap_or_default() {
@@ -66,6 +68,7 @@ pub fn read(facts: &mut Facts) {
             let matrix = job.value.at(&["strategy", "matrix"]);
             for step in job.value.at(&["steps"]).map(Node::items).unwrap_or_default() {
                 deliveries.extend(read_delivery(path, step));
+                pipeline.extend(read_lines(path, step));
                 for (key, name) in [("python-version", "python"), ("node-version", "node")] {
                     if let Some(entry) = step.at(&["with"]).and_then(|with| with.get(key)) {
                         runtimes.extend(read_runtime(
@@ -84,6 +87,7 @@ pub fn read(facts: &mut Facts) {
     facts.backing.extend(backing);
     facts.runtimes.extend(runtimes);
     facts.deliveries.extend(deliveries);
+    facts.pipeline.extend(pipeline);
 }
 
 fn read_runtime(
@@ -110,6 +114,21 @@ fn read_runtime(
         version,
         is_minimum,
     })
+}
+
+/// The lines that a step runs.
+fn read_lines(path: &RepoPath, step: &Node) -> Vec<Step> {
+    let Some(entry) = step.get("run") else { return Vec::new() };
+    let text = entry.value.text().unwrap_or_default();
+    // A block begins on the line after its key.
+    let first = if text.contains('\n') { entry.line + 1 } else { entry.line };
+    let lines = text.lines().enumerate();
+    lines
+        .map(|(at, line)| Step {
+            place: Place::line(path.clone(), first + at),
+            text: line.to_owned(),
+        })
+        .collect()
 }
 
 fn read_delivery(path: &RepoPath, step: &Node) -> Option<Delivery> {
