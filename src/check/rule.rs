@@ -1,7 +1,8 @@
 //! The rules: data in `rules/<factor>/<id>.yaml`, read and compiled here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::sync::OnceLock;
 
 use ast_grep_config::{
     DeserializeEnv, GlobalRules, RuleCore, SerializableRule, SerializableRuleCore,
@@ -16,6 +17,7 @@ use super::facts::run::Role;
 use super::facts::setting::Origin;
 use super::finding::{Confidence, Polarity, Severity};
 use super::language::{Grammar, Language};
+use super::scan::Scanner;
 use crate::error::{Error, Result};
 use crate::factor::Factor;
 
@@ -170,12 +172,17 @@ impl fmt::Debug for Rule {
     }
 }
 
-/// A matcher of one rule for one grammar.
-#[expect(missing_debug_implementations, reason = "ast-grep's matchers have none")]
+/// A rule for one grammar.
 pub struct Compiled {
-    /// Its place in [`Rules::all`].
-    pub rule: usize,
     pub matcher: RuleCore,
+    /// The kinds of nodes that it may match.
+    pub kinds: HashSet<usize>,
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled").finish_non_exhaustive()
+    }
 }
 
 /// Every rule of this build.
@@ -183,6 +190,7 @@ pub struct Compiled {
 pub struct Rules {
     all: Vec<Rule>,
     by_id: BTreeMap<String, usize>,
+    scanners: [OnceLock<Scanner>; Grammar::ALL.len()],
 }
 
 impl Rules {
@@ -194,7 +202,7 @@ impl Rules {
         let mut all = files.into_iter().map(read).collect::<Result<Vec<_>>>()?;
         all.sort_by(|a, b| (a.factor, &a.id).cmp(&(b.factor, &b.id)));
         let by_id = all.iter().enumerate().map(|(at, rule)| (rule.id.clone(), at)).collect();
-        Ok(Self { all, by_id })
+        Ok(Self { all, by_id, scanners: Default::default() })
     }
 
     #[must_use]
@@ -218,28 +226,31 @@ impl Rules {
         })
     }
 
-    /// The matchers of the rules that `wants`, for one grammar.
+    /// What runs the rules of syntax of one grammar.
     ///
     /// # Errors
-    /// An embedded rule is broken: a defect of this build.
-    pub fn compile(
-        &self,
-        grammar: Grammar,
-        wants: impl Fn(&Rule) -> bool,
-    ) -> Result<Vec<Compiled>> {
-        let is_of = |rule: &Rule| rule.languages.contains(&grammar.language()) && wants(rule);
-        let of_grammar = self.all.iter().enumerate().filter(|(_, rule)| is_of(rule));
-        of_grammar
-            .filter_map(|(at, rule)| Some((at, rule, rule.rule.as_ref()?)))
-            .filter_map(|(at, rule, body)| {
-                let matcher = compile(rule, body, grammar).transpose()?;
-                Some(matcher.map(|matcher| Compiled { rule: at, matcher }))
-            })
-            .collect()
+    /// The embedded rules are broken: a defect of this build.
+    pub fn scanner(&self, grammar: Grammar) -> Result<&Scanner> {
+        let cell = &self.scanners[grammar as usize];
+        if let Some(scanner) = cell.get() {
+            return Ok(scanner);
+        }
+        let scanner = Scanner::new(&self.all, grammar)?;
+        Ok(cell.get_or_init(|| scanner))
     }
 }
 
-fn compile(rule: &Rule, body: &Value, grammar: Grammar) -> Result<Option<RuleCore>> {
+impl Rule {
+    /// The rule as one grammar has it; nothing where that has none of its alternatives.
+    ///
+    /// # Errors
+    /// The rule is broken: a defect of this build.
+    pub fn compile(&self, grammar: Grammar) -> Result<Option<Compiled>> {
+        self.rule.as_ref().map_or(Ok(None), |body| compile(self, body, grammar))
+    }
+}
+
+fn compile(rule: &Rule, body: &Value, grammar: Grammar) -> Result<Option<Compiled>> {
     let Some(body) = adapt(body, grammar) else { return Ok(None) };
     let mut constraints = HashMap::new();
     for (name, constraint) in &rule.constraints {
@@ -258,7 +269,7 @@ fn compile(rule: &Rule, body: &Value, grammar: Grammar) -> Result<Option<RuleCor
     let matcher =
         core.get_matcher(environment).map_err(|error| broken(&rule.path, &chain(&error)))?;
     match matcher.potential_kinds() {
-        Some(_) => Ok(Some(matcher)),
+        Some(kinds) => Ok(Some(Compiled { matcher, kinds: kinds.iter().collect() })),
         None => Err(broken(&rule.path, "it matches no certain kind of node")),
     }
 }

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 use ast_grep_core::matcher::MatcherExt;
 use ast_grep_core::tree_sitter::StrDoc;
-use ast_grep_core::{AstGrep, Matcher, Node, NodeMatch};
+use ast_grep_core::{AstGrep, Node, NodeMatch};
 use rayon::prelude::*;
 
 use super::facts::Facts;
@@ -25,17 +26,25 @@ use crate::tree::RepoPath;
 type Tree = AstGrep<StrDoc<Grammar>>;
 type SyntaxNode<'t> = Node<'t, StrDoc<Grammar>>;
 
-/// The rules of one grammar, ready to run.
-struct Scanner<'r> {
-    rules: &'r Rules,
-    compiled: Vec<Compiled>,
-    /// For each kind of node, the rules that may match it.
-    by_kind: BTreeMap<usize, Vec<usize>>,
+/// The rules of one grammar; each is compiled when a file first has a word of it.
+#[derive(Debug)]
+pub struct Scanner {
+    grammar: Grammar,
+    candidates: Vec<Candidate>,
     words: AhoCorasick,
-    /// For each word, the rules that ask for it.
+    /// For each word, the candidates that ask for it.
     by_word: Vec<Vec<usize>>,
-    /// Rules that ask for no word.
+    /// Candidates that ask for no word.
     always: Vec<usize>,
+}
+
+/// A rule that a grammar may have.
+#[derive(Debug)]
+struct Candidate {
+    /// Its place in [`Rules::all`].
+    rule: usize,
+    /// Nothing where the grammar has none of its alternatives.
+    compiled: OnceLock<Option<Compiled>>,
 }
 
 /// Runs every rule.
@@ -53,14 +62,17 @@ pub fn scan<'r>(sources: &Sources, facts: &Facts, rules: &'r Rules) -> Result<Ve
         if files.is_empty() {
             continue;
         }
-        let scanner = Scanner::new(rules, grammar, |rule| is_wanted(rule, facts))?;
-        let found: Vec<Vec<Mark<'r>>> = files
+        let scanner = rules.scanner(grammar)?;
+        let wanted: Vec<bool> = rules.all().iter().map(|rule| is_wanted(rule, facts)).collect();
+        let found = files
             .par_iter()
             .map(|(path, source)| {
                 let reached = facts.reach.of(path);
-                scanner.scan(path, &source.text, grammar, |rule| is_in_scope(rule, reached))
+                scanner.scan(rules, path, &source.text, |at, rule| {
+                    wanted[at] && is_in_scope(rule, reached)
+                })
             })
-            .collect();
+            .collect::<Result<Vec<_>>>()?;
         marks.extend(found.into_iter().flatten());
     }
     for rule in rules.all() {
@@ -92,9 +104,8 @@ pub fn scan_text<'r>(
     grammar: Grammar,
     text: &str,
 ) -> Result<Vec<Mark<'r>>> {
-    let scanner = Scanner::new(rules, grammar, |other| other.id == rule.id)?;
     let path = RepoPath::parse("example")?;
-    Ok(scanner.scan(&path, text, grammar, |_| true))
+    rules.scanner(grammar)?.scan(rules, &path, text, |_, other| other.id == rule.id)
 }
 
 /// Whether a text is of that grammar, as far as its parser can tell.
@@ -103,17 +114,19 @@ pub fn is_of(grammar: Grammar, text: &str) -> bool {
     Tree::try_new(text, grammar).is_ok_and(|tree| !tree.root().dfs().any(|node| node.is_error()))
 }
 
-impl<'r> Scanner<'r> {
-    fn new(rules: &'r Rules, grammar: Grammar, wants: impl Fn(&Rule) -> bool) -> Result<Self> {
-        let compiled = rules.compile(grammar, wants)?;
-        let mut by_kind: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+impl Scanner {
+    /// # Errors
+    /// The words of the rules cannot be searched: a defect of this build.
+    pub fn new(rules: &[Rule], grammar: Grammar) -> Result<Self> {
+        let is_of =
+            |rule: &Rule| rule.rule.is_some() && rule.languages.contains(&grammar.language());
+        let of_grammar = rules.iter().enumerate().filter(|(_, rule)| is_of(rule));
+        let candidates: Vec<Candidate> =
+            of_grammar.map(|(rule, _)| Candidate { rule, compiled: OnceLock::new() }).collect();
         let mut words: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         let mut always = Vec::new();
-        for (at, matcher) in compiled.iter().enumerate() {
-            for kind in &matcher.matcher.potential_kinds().unwrap_or_default() {
-                by_kind.entry(kind).or_default().push(at);
-            }
-            let rule = &rules.all()[matcher.rule];
+        for (at, candidate) in candidates.iter().enumerate() {
+            let rule = &rules[candidate.rule];
             if rule.words.is_empty() {
                 always.push(at);
             }
@@ -126,47 +139,59 @@ impl<'r> Scanner<'r> {
             AhoCorasick::builder().ascii_case_insensitive(true).build(&names).map_err(|error| {
                 Error::Embedded { path: "rules".to_owned(), reason: error.to_string() }
             })?;
-        Ok(Self { rules, compiled, by_kind, words, by_word, always })
+        Ok(Self { grammar, candidates, words, by_word, always })
     }
 
-    fn scan(
+    fn scan<'r>(
         &self,
+        rules: &'r Rules,
         path: &RepoPath,
         text: &str,
-        grammar: Grammar,
-        is_in_scope: impl Fn(&Rule) -> bool,
-    ) -> Vec<Mark<'r>> {
-        let mut active = vec![false; self.compiled.len()];
+        wants: impl Fn(usize, &Rule) -> bool,
+    ) -> Result<Vec<Mark<'r>>> {
+        let mut is_active = vec![false; self.candidates.len()];
         for at in &self.always {
-            active[*at] = true;
+            is_active[*at] = true;
         }
         for found in self.words.find_overlapping_iter(text) {
             for at in &self.by_word[found.pattern().as_usize()] {
-                active[*at] = true;
+                is_active[*at] = true;
             }
         }
-        for (at, compiled) in self.compiled.iter().enumerate() {
-            active[at] &= is_in_scope(&self.rules.all()[compiled.rule]);
+        let mut active: Vec<(&'r Rule, &Compiled)> = Vec::new();
+        for (at, candidate) in self.candidates.iter().enumerate().filter(|(at, _)| is_active[*at]) {
+            let rule = &rules.all()[candidate.rule];
+            if wants(candidate.rule, rule) {
+                active.extend(self.compiled(at, rule)?.map(|compiled| (rule, compiled)));
+            }
         }
-        if !active.contains(&true) {
-            return Vec::new();
+        if active.is_empty() {
+            return Ok(Vec::new());
         }
-        let Ok(tree) = Tree::try_new(text, grammar) else { return Vec::new() };
-        let tests = test_ranges(&tree.root(), text, grammar);
+        let Ok(tree) = Tree::try_new(text, self.grammar) else { return Ok(Vec::new()) };
+        let tests = test_ranges(&tree.root(), text, self.grammar);
         let mut marks = Vec::new();
         for node in tree.root().dfs() {
-            let Some(rules) = self.by_kind.get(&usize::from(node.kind_id())) else { continue };
-            for at in rules.iter().filter(|at| active[**at]) {
-                let Some(found) = self.compiled[*at].matcher.match_node(node.clone()) else {
-                    continue;
-                };
-                if tests.iter().any(|range| range.contains(&node.range().start)) {
-                    continue;
+            let kind = usize::from(node.kind_id());
+            for (rule, compiled) in
+                active.iter().filter(|(_, compiled)| compiled.kinds.contains(&kind))
+            {
+                let Some(found) = compiled.matcher.match_node(node.clone()) else { continue };
+                if !tests.iter().any(|range| range.contains(&node.range().start)) {
+                    marks.push(make_mark(rule, path, &found));
                 }
-                marks.push(make_mark(&self.rules.all()[self.compiled[*at].rule], path, &found));
             }
         }
-        marks
+        Ok(marks)
+    }
+
+    fn compiled(&self, at: usize, rule: &Rule) -> Result<Option<&Compiled>> {
+        let cell = &self.candidates[at].compiled;
+        if let Some(compiled) = cell.get() {
+            return Ok(compiled.as_ref());
+        }
+        let compiled = rule.compile(self.grammar)?;
+        Ok(cell.get_or_init(|| compiled).as_ref())
     }
 }
 
