@@ -1,5 +1,7 @@
 //! Every rule finds its own examples, and lets its own others be.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use dozen::check::document;
 use dozen::check::facts::image::Image;
 use dozen::check::facts::run::{Kind, Run};

@@ -56,6 +56,10 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     {
         case.mark("migrations-with-tool", Place::line(path, 1), tool)?;
     }
+    for path in find_scripts(case) {
+        let name = path.file_name().to_owned();
+        case.mark("task-command", Place::line(path, 1), &name)?;
+    }
     let migrating: Vec<Place> = case.by("run-migrates").map(|mark| mark.place.clone()).collect();
     for place in migrating {
         case.mark("task-at-start", place, "")?;
@@ -67,6 +71,33 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         case.mark_as("task-at-start", severity, place, "")?;
     }
     Ok(())
+}
+
+/// Scripts beside the service that read the same configuration.
+fn find_scripts(case: &Case<'_>) -> Vec<crate::tree::RepoPath> {
+    let is_named = |name: &str| {
+        ["seed", "populate", "migrate", "import", "create_", "create-", "setup-db", "init_db"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    };
+    let reads = |text: &str| {
+        ["process.env", "dotenv", "os.environ", "getenv", "config", "settings"]
+            .iter()
+            .any(|word| text.contains(word))
+    };
+    let is_given = |path: &crate::tree::RepoPath| {
+        case.by("task-without-config").any(|mark| mark.place.path == *path)
+    };
+    case.sources
+        .code()
+        .filter(|(path, source, _)| {
+            source.part == super::sources::Part::Task
+                && is_named(path.file_name())
+                && reads(&source.text)
+        })
+        .filter(|(path, ..)| !is_given(path))
+        .map(|(path, ..)| path.clone())
+        .collect()
 }
 
 /// Migrations in files, and the tool that runs them.

@@ -102,7 +102,7 @@ pub fn apply(
             }
         }
         let text = sources.get(&mark.place.path).map_or("", |source| source.text.as_str());
-        let print = super::fingerprint(mark, line(text, mark.place.line));
+        let print = super::fingerprint(mark, &secrets.mask(line(text, mark.place.line)));
         let entry = baseline.and_then(|baseline| {
             baseline.allow.iter().position(|entry| {
                 entry.rule == mark.rule.id

@@ -134,7 +134,7 @@ pub fn has_variable(case: &Case<'_>) -> bool {
     case.has("handle-from-environment") || case.has("handle-in-prisma")
 }
 
-/// Where SQLite is taken, whatever a switch says.
+/// Where `SQLite` is taken, whatever a switch says.
 pub fn sqlite_places(case: &Case<'_>) -> Vec<Place> {
     let conditional: Vec<&Place> = case.by("sqlite-conditional").map(|mark| &mark.place).collect();
     let is_conditional = |place: &Place| {

@@ -46,7 +46,7 @@ fn major(backing: &Backing) -> String {
         .chars()
         .take_while(char::is_ascii_digit)
         .collect();
-    // PostgreSQL before 10, and most others, break between their first numbers.
+    // `PostgreSQL` before 10, and most others, break between their first numbers.
     if number.is_empty() { "latest".to_owned() } else { number }
 }
 
@@ -73,7 +73,7 @@ fn judge_runtimes(case: &mut Case<'_>) -> Result<()> {
     Ok(())
 }
 
-/// SQLite beside another engine: what passes on one fails on the other.
+/// `SQLite` beside another engine: what passes on one fails on the other.
 fn judge_engines(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     let other = facts.declares(&[
@@ -113,13 +113,19 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
 fn judge_images(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     let mut folders: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    for image in &facts.images {
+    let is_own = |image: &&super::facts::image::Image| {
+        let name = image.path.file_name().to_lowercase();
+        !name
+            .split(['.', '-', '_'])
+            .any(|word| ["e2e", "test", "ci", "maildev", "nginx", "db"].contains(&word))
+    };
+    for image in facts.images.iter().filter(is_own) {
         folders.entry(super::sources::folder_of(&image.path)).or_default().push(image);
     }
     for images in folders.values().filter(|images| images.len() > 1) {
         let is_local = |image: &&&super::facts::image::Image| {
             let name = image.path.file_name().to_lowercase();
-            ["local", "dev"].iter().any(|word| name.contains(word))
+            name.split(['.', '-', '_']).any(|word| ["local", "dev", "development"].contains(&word))
         };
         if !images.iter().any(|image| is_local(&image)) {
             continue;

@@ -73,13 +73,10 @@ fn hides_signals(run: &Run) -> bool {
     }
     // A shell that has one command to run becomes it; one with several waits for the last.
     let is_several = run.steps.len() > 1;
-    match run.through.iter().any(|program| program.ends_with(".sh") || !program.contains("npm")) {
-        true => is_several,
-        false => {
-            run.is_shell && is_several
-                || run.is_shell && run.through.is_empty() && run.kind == Kind::Image
-        }
+    if run.through.iter().any(|program| program != "npm") {
+        return is_several;
     }
+    run.is_shell && (is_several || run.through.is_empty() && run.kind == Kind::Image)
 }
 
 pub fn otherwise(case: &Case<'_>) -> Judgement {

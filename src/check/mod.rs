@@ -3,6 +3,11 @@
 //! Reading is done when this begins: all here is pure. `facts` are what a repository says of itself; `scan` runs the
 //! rules, which are data; one file a factor puts together what no single rule can see, and judges.
 
+#![expect(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "tools take the names of their files as they are written"
+)]
+
 mod admin_processes;
 pub mod allow;
 mod backing_services;
@@ -28,6 +33,7 @@ pub mod scan;
 pub mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
@@ -88,7 +94,7 @@ pub fn check(
     for factor in Factor::ALL {
         if factors.is_empty() || factors.contains(&factor) {
             let judgement = conclude(&case, factor);
-            reports.push(describe(&case, factor, judgement, &secrets));
+            reports.push(describe(&case, factor, &judgement, &secrets));
         }
     }
     let is_wanted = |mark: &&Mark<'_>| factors.is_empty() || factors.contains(&mark.rule.factor);
@@ -122,12 +128,11 @@ fn tidy(marks: &mut Vec<Mark<'_>>) {
     let mut kept: Vec<Mark<'_>> = Vec::new();
     for mark in marks.drain(..) {
         let key = (mark.rule.id.clone(), mark.place.path.clone(), mark.place.line);
-        match last.get(&key).and_then(|at| kept.get_mut(*at)) {
-            Some(known) => known.secrets.extend(mark.secrets),
-            None => {
-                last.insert(key, kept.len());
-                kept.push(mark);
-            }
+        if let Some(known) = last.get(&key).and_then(|at| kept.get_mut(*at)) {
+            known.secrets.extend(mark.secrets);
+        } else {
+            last.insert(key, kept.len());
+            kept.push(mark);
         }
     }
     *marks = kept;
@@ -145,7 +150,7 @@ fn prepare(case: &mut Case<'_>) -> Result<()> {
     port_binding::prepare(case)?;
     disposability::prepare(case)?;
     dev_prod_parity::prepare(case)?;
-    logs::prepare(case)?;
+    logs::prepare(case);
     // Its marks follow from those of processes.
     concurrency::prepare(case)
 }
@@ -172,7 +177,7 @@ fn conclude(case: &Case<'_>, factor: Factor) -> Judgement {
 fn describe(
     case: &Case<'_>,
     factor: Factor,
-    judgement: Judgement,
+    judgement: &Judgement,
     secrets: &Secrets,
 ) -> FactorReport {
     let mut evidence: Vec<(Severity, Evidence)> = case
@@ -221,18 +226,21 @@ fn find(case: &Case<'_>, mark: &Mark<'_>, secrets: &Secrets) -> Finding {
         why: mark.rule.why.clone(),
         fix: mark.rule.fix.clone(),
         frame: secrets.mask(&shown),
-        fingerprint: fingerprint(mark, line),
+        fingerprint: fingerprint(mark, &secrets.mask(line)),
     }
 }
 
-/// Stays the same when lines are added above: the rule, the path and the line's own text, hashed.
+/// Stays the same when lines are added above: the rule, the path and the line's own text, masked and hashed.
 fn fingerprint(mark: &Mark<'_>, line: &str) -> String {
     let mut hash = Sha256::new();
     for part in [mark.rule.id.as_str(), mark.place.path.as_str(), line.trim()] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// What there is to say where nothing can be judged.

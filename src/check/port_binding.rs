@@ -46,10 +46,14 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     if reads_port {
         case.drop_marks(|mark| matches!(mark.rule.id.as_str(), "port-literal" | "port-by-default"));
     }
-    // A server's own configuration in code reads it.
-    if case.has("port-variable") {
-        case.drop_marks(|mark| mark.rule.id == "port-in-command");
-    }
+    // A server's own configuration in code reads it, where both belong to one app.
+    let reading: Vec<_> = case.by("port-variable").map(|mark| mark.place.path.clone()).collect();
+    let replaced: Vec<Place> = servers
+        .iter()
+        .filter(|run| reading.iter().any(|path| path.as_str().starts_with(&run.folder)))
+        .flat_map(|run| run.steps.iter().map(|step| step.place.clone()))
+        .collect();
+    case.drop_marks(|mark| mark.rule.id == "port-in-command" && replaced.contains(&mark.place));
     let is_python = |language: Language| language == Language::Python;
     let python: Vec<_> = facts.apps.iter().filter(|app| is_python(app.language)).collect();
     let serves_python = python.iter().any(|app| app.serves());

@@ -36,13 +36,12 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         }
     }
     // Volumes say where the files are kept.
-    if !case.has("writes-local-file") {
-        case.drop_marks(|mark| mark.rule.id == "storage-path-local");
-    } else {
-        let written: Vec<Place> = volume_places(case);
-        for place in written {
+    if case.has("writes-local-file") {
+        for place in volume_places(case) {
             case.mark("volume-of-data", place, "")?;
         }
+    } else {
+        case.drop_marks(|mark| mark.rule.id == "storage-path-local");
     }
     judge_random_secrets(case)
 }

@@ -107,12 +107,10 @@ pub fn wants(path: &RepoPath) -> bool {
         return false;
     }
     match name.rsplit_once('.') {
-        Some((_, "rs" | "py" | "js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts")) => {
-            true
-        }
         Some((
             _,
-            "toml" | "yaml" | "yml" | "json" | "jsonc" | "ini" | "cfg" | "prisma" | "sh" | "conf",
+            "rs" | "py" | "js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "toml"
+            | "yaml" | "yml" | "json" | "jsonc" | "ini" | "cfg" | "prisma" | "sh" | "conf",
         )) => true,
         Some((_, "txt" | "in")) => {
             name.contains("require")

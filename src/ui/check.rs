@@ -29,16 +29,16 @@ struct Paint {
 }
 
 impl Paint {
-    fn with(&self, style: Style, text: &str) -> String {
+    fn with(&self, style: &Style, text: &str) -> String {
         if self.has_colour { style.apply_to(text).to_string() } else { text.to_owned() }
     }
 
     fn bold(&self, text: &str) -> String {
-        self.with(Style::new().bold(), text)
+        self.with(&Style::new().bold(), text)
     }
 
     fn dim(&self, text: &str) -> String {
-        self.with(Style::new().dim(), text)
+        self.with(&Style::new().dim(), text)
     }
 }
 
@@ -77,7 +77,7 @@ impl CheckReport<'_> {
         let verdicts = factors.iter().map(|said| said.verdict.text().len()).max().unwrap_or(0);
         for said in factors {
             let verdict = format!("{:<verdicts$}", said.verdict.text());
-            let verdict = paint.with(verdict_style(said.verdict), &verdict);
+            let verdict = paint.with(&verdict_style(said.verdict), &verdict);
             let room = WIDTH.saturating_sub(width + verdicts + 6).max(20);
             let reason = shorten(&said.reason, room);
             let _ = writeln!(
@@ -122,7 +122,13 @@ impl CheckReport<'_> {
         let _ = writeln!(out, "\n{}", paint.bold("Worth knowing"));
         for found in remarks.iter().take(MAX_PLACES) {
             let place = format!("{}:{}", found.place.path, found.place.line);
-            let _ = writeln!(out, "  {place}  {}  {}", found.message, paint.dim(&found.rule));
+            let _ = writeln!(
+                out,
+                "  {}  {}  {}",
+                plain(&place),
+                plain(&found.message),
+                paint.dim(&found.rule)
+            );
         }
         if remarks.len() > MAX_PLACES {
             let _ = writeln!(out, "  and {} more, which --json lists", remarks.len() - MAX_PLACES);
@@ -134,7 +140,13 @@ impl CheckReport<'_> {
         if !report.notes.is_empty() {
             let _ = writeln!(out, "\n{}", paint.bold("What is allowed"));
             for note in &report.notes {
-                let _ = writeln!(out, "  {}:{}  {}", note.path, note.line, note.message);
+                let _ = writeln!(
+                    out,
+                    "  {}:{}  {}",
+                    plain(&note.path),
+                    note.line,
+                    plain(&note.message)
+                );
             }
         }
         if !report.allowed.is_empty() {
@@ -147,7 +159,7 @@ impl CheckReport<'_> {
         if !report.unread.is_empty() {
             let _ = writeln!(out, "\n{}", paint.bold("Not read"));
             for unread in report.unread.iter().take(MAX_PLACES) {
-                let _ = writeln!(out, "  {}: {}", unread.path, unread.reason);
+                let _ = writeln!(out, "  {}: {}", plain(&unread.path), plain(&unread.reason));
             }
             if report.unread.len() > MAX_PLACES {
                 let _ = writeln!(
@@ -165,15 +177,15 @@ impl CheckReport<'_> {
 
 fn write_group(out: &mut String, paint: &Paint, group: &[&Finding]) {
     let [first, others @ ..] = group else { return };
-    let severity = paint.with(severity_style(first.severity), severity_text(first.severity));
+    let severity = paint.with(&severity_style(first.severity), severity_text(first.severity));
     let _ = writeln!(
         out,
         "\n{severity} {}: {}  {}",
         first.factor,
-        paint.bold(&first.message),
+        paint.bold(&plain(&first.message)),
         paint.dim(&first.rule)
     );
-    let _ = writeln!(out, "  {}:{}", first.place.path, first.place.line);
+    let _ = writeln!(out, "  {}:{}", plain(first.place.path.as_str()), first.place.line);
     if !first.frame.trim().is_empty() {
         let number = first.place.line.to_string();
         let frame = first.frame.trim_start();
@@ -193,7 +205,7 @@ fn write_group(out: &mut String, paint: &Paint, group: &[&Finding]) {
         if others.len() > MAX_PLACES {
             places.push(format!("{} more", others.len() - MAX_PLACES));
         }
-        write_prose(out, paint, "also", &places.join(", "));
+        write_prose(out, paint, "also", &plain(&places.join(", ")));
     }
     write_prose(out, paint, "why", &first.why);
     write_prose(out, paint, "next", &first.fix);
@@ -226,8 +238,11 @@ fn write_prose(out: &mut String, paint: &Paint, word: &str, text: &str) {
 
 /// The text in so many columns, without what could change the terminal.
 fn shorten(text: &str, room: usize) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    console::truncate_str(&plain, room, "…").into_owned()
+    console::truncate_str(&plain(text), room, "…").into_owned()
+}
+
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn count(number: usize, noun: &str) -> String {

@@ -1,6 +1,7 @@
 //! A report of `check` as SARIF 2.1.0, which GitHub's code scanning takes.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::io;
 
 use serde_json::{Value, json};
@@ -138,7 +139,7 @@ fn uri(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped

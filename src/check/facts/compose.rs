@@ -222,23 +222,26 @@ fn is_foreign_image(image: &str) -> bool {
 
 /// A folder of the repository that is mounted into the container as its code.
 fn source_mount(path: &RepoPath, service: &Node) -> Option<Place> {
+    let context = build_context(service).map(|context| context.trim_end_matches('/'));
     service.at(&["volumes"])?.items().iter().find_map(|volume| {
         let (from, to) = match volume.text() {
             Some(text) => text.split_once(':')?,
             None => (volume.text_at(&["source"])?, volume.text_at(&["target"])?),
         };
-        let is_source = matches!(
-            from,
-            "." | "./"
-                | "./src"
-                | "./app"
-                | "./backend"
-                | "./server"
-                | "./api"
-                | "${PWD}"
-                | "$PWD"
-                | ".."
-        ) && !to.contains("/data");
+        let is_source = (Some(from.trim_end_matches('/')) == context
+            || matches!(
+                from,
+                "." | "./"
+                    | "./src"
+                    | "./app"
+                    | "./backend"
+                    | "./server"
+                    | "./api"
+                    | "${PWD}"
+                    | "$PWD"
+                    | ".."
+            ))
+            && !to.contains("/data");
         is_source.then(|| Place::line(path.clone(), volume.line))
     })
 }

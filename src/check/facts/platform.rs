@@ -50,7 +50,7 @@ fn read_fly(path: &RepoPath, node: &Node, runs: &mut Vec<Run>) {
     }
 }
 
-/// DigitalOcean's App Platform.
+/// The App Platform's specification.
 fn read_app_platform(
     path: &RepoPath,
     node: &Node,

@@ -122,9 +122,10 @@ impl Reach {
                     Language::Python if knows_python => {
                         let is_beside =
                             folders(path).next().is_some_and(|first| packages.contains(first));
-                        match source.text.contains("__main__") {
-                            false if is_beside => Reached::Served,
-                            _ => Reached::Task,
+                        if is_beside && !source.text.contains("__main__") {
+                            Reached::Served
+                        } else {
+                            Reached::Task
                         }
                     }
                     Language::JavaScript if is_frontend(path, facts) => Reached::Nobody,

@@ -202,6 +202,7 @@ fn stage_of(path: &RepoPath) -> Stage {
         "ci",
         "devcontainer",
         "windows",
+        "e2e",
         "debug",
     ]) {
         Stage::Development
@@ -343,9 +344,9 @@ fn find_script(facts: &Facts, folder: &str, command: &str) -> Option<(RepoPath, 
         })
         .collect();
     let name = match words.as_slice() {
-        ["npm" | "yarn" | "pnpm" | "bun", "run", name, ..] => *name,
         ["npm", "start", ..] => "start",
-        ["yarn" | "pnpm" | "bun", name, ..] => *name,
+        ["npm" | "yarn" | "pnpm" | "bun", "run", name, ..]
+        | ["yarn" | "pnpm" | "bun", name, ..] => *name,
         _ => return None,
     };
     let near = |app: &&super::manifest::App| folder_of(&app.manifest) == folder;

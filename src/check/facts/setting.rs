@@ -95,7 +95,7 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
     for image in &facts.images {
         for instruction in &image.instructions {
             if matches!(instruction.name.as_str(), "ENV" | "ARG") {
-                settings.extend(read_image(image.place(instruction), &instruction.text));
+                settings.extend(read_image(&image.place(instruction), &instruction.text));
             }
         }
     }
@@ -156,7 +156,7 @@ pub fn read_env(path: &RepoPath, text: &str, origin: Origin) -> Vec<Setting> {
 }
 
 /// `ENV A=b C=d`, `ENV A b`, `ARG A=b`.
-fn read_image(place: Place, text: &str) -> Vec<Setting> {
+fn read_image(place: &Place, text: &str) -> Vec<Setting> {
     let make = |at: usize, name: &str, value: &str| {
         let place = Place::line(place.path.clone(), place.line + at);
         setting(Origin::Image, place, name, value)
