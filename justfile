@@ -33,13 +33,22 @@ refresh *stacks:
     tests/run
 
 # dozen beside kickstart, cargo-generate, copier, cookiecutter and `cp -r`.
-bench:
+bench: bench-check
     python3 benches/compare.py
 
 # The rendered services beside each other: startup, memory, requests a second; then their images.
 bench-services:
     python3 benches/services.py
     python3 benches/images.py
+
+# How far `check` agrees with repositories that a person has read; CHECKOUTS has them as owner__name.
+check-truth checkouts *truth:
+    cargo build
+    python3 tests/check_truth.py {{ checkouts }} {{ truth }}
+
+# `check` beside `rg` on a tree of 50,000 files.
+bench-check:
+    python3 benches/check.py
 
 # Licences, sources and duplicates of the dependencies.
 audit:

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::error::Result as ClapResult;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap::{
+    Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+};
 use clap_complete::Shell;
 
 use crate::answers::question::{NAME, Question};
+use crate::check::finding::FailOn;
 use crate::factor::Factor;
 
 const EXIT_CODES: &str = "\
@@ -35,11 +38,13 @@ pub enum Verb {
     New(New),
     /// Give an existing repository what it lacks of a factor
     Add(Add),
+    /// Say for each factor whether a repository holds to it, with the lines that decide it
+    Check(Check),
     /// Build and run it, and test the twelve factors from outside
     Prove(Prove),
     /// List the factors, the stacks and the options
     List(List),
-    /// Say what a factor asks and what dozen does for it
+    /// Say what a factor asks and what dozen does for it, or what a rule of `check` finds
     Explain(Explain),
     /// Print the JSON schema of what --json prints
     Schema,
@@ -94,6 +99,55 @@ pub struct Add {
 
     #[command(flatten)]
     pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The repository
+    #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+    pub path: PathBuf,
+
+    /// Judge this factor only; may be repeated
+    #[arg(long = "factor", value_name = "FACTOR", value_parser = Choices::of_factors())]
+    pub factors: Vec<String>,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+
+    /// Print one JSON object; `dozen schema` describes it
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+
+    /// Write it to a file instead of stdout
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// From which verdict on the exit code is 1
+    #[arg(long, value_enum, default_value_t, value_name = "VERDICT")]
+    pub fail_on: FailOn,
+
+    /// Findings to let be, instead of .dozen-check.toml in the repository
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub baseline: Option<PathBuf>,
+
+    /// Write what is found now as the baseline; add a reason to each entry
+    #[arg(long, conflicts_with_all = ["json", "format", "output"])]
+    pub write_baseline: bool,
+}
+
+/// How a report of `check` is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One object, which `dozen schema` describes
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 #[derive(Debug, Args)]
@@ -164,9 +218,9 @@ pub struct List {
 
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// One of the twelve
-    #[arg(value_parser = Choices::of_factors())]
-    pub factor: String,
+    /// One of the twelve, or a rule that `check` names
+    #[arg(value_name = "FACTOR|RULE", value_parser = Choices::of_factors())]
+    pub subject: String,
 
     /// For this stack only; default: the one of the repository here, or all
     #[arg(long)]

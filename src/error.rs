@@ -25,6 +25,9 @@ pub enum Error {
     #[error("there is no factor `{given}`{}\n\nThe twelve: {}", suggest(.given, &Factor::ALL.map(Factor::slug)), Factor::ALL.map(Factor::slug).join(", "))]
     UnknownFactor { given: String },
 
+    #[error("there is no factor and no rule `{given}`{}\n\nThe factors: {}\n`dozen check` names the rules.", suggest(.given, &known_subjects(.rules)), Factor::ALL.map(Factor::slug).join(", "))]
+    UnknownSubject { given: String, rules: Vec<String> },
+
     #[error("there is no stack `{given}`{}\n\nThe stacks: {}", suggest(.given, .known), .known.join(", "))]
     UnknownStack { given: String, known: Vec<String> },
 
@@ -54,6 +57,9 @@ pub enum Error {
 
     #[error("cannot write `{}`: {error}\n\nNothing was changed. {}", .path.display(), remedy_for_write(.error))]
     Unwritable { path: PathBuf, error: io::Error },
+
+    #[error("cannot write `{}`: {error}\n\nChoose another place with --output or --baseline.", .path.display())]
+    OutputFile { path: PathBuf, error: io::Error },
 
     #[error("`{}` exists and is not empty\n\nChoose another folder with --into DIR; to upgrade the repository that is there, run `dozen add` in it.", .0.display())]
     NotEmpty(PathBuf),
@@ -123,9 +129,11 @@ impl Error {
             | Self::Busy(_)
             | Self::Foreign(_)
             | Self::Unrecoverable { .. } => ExitCode::Conflict,
-            Self::GitMissing | Self::Git { .. } | Self::Unwritable { .. } | Self::Prove { .. } => {
-                ExitCode::Missing
-            }
+            Self::GitMissing
+            | Self::Git { .. }
+            | Self::Unwritable { .. }
+            | Self::OutputFile { .. }
+            | Self::Prove { .. } => ExitCode::Missing,
             Self::Embedded { .. } | Self::Output(_) => ExitCode::No,
             _ => ExitCode::Usage,
         }
@@ -141,6 +149,12 @@ fn suggest<S: AsRef<str>>(given: &str, known: &[S]) -> String {
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, word)| format!("; did you mean `{word}`?"))
         .unwrap_or_default()
+}
+
+fn known_subjects(rules: &[String]) -> Vec<&str> {
+    let mut known: Vec<&str> = Factor::ALL.iter().map(|factor| factor.slug()).collect();
+    known.extend(rules.iter().map(String::as_str));
+    known
 }
 
 fn count_open(open: &[Question]) -> String {

@@ -8,11 +8,13 @@
 
 pub mod answers;
 pub mod apply;
+pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod error;
 pub mod factor;
 mod git;
+mod git_index;
 mod interrupt;
 pub mod merge;
 pub mod plan;

@@ -5,9 +5,9 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use ignore::WalkBuilder;
+use ignore::{DirEntry, WalkBuilder, WalkState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
@@ -122,19 +122,46 @@ impl Tree {
     /// `root` is no folder that can be read.
     pub fn read(root: &Path) -> Result<Self> {
         fs::read_dir(root).map_err(|error| Error::Unreadable { path: root.to_owned(), error })?;
-        let files = WalkBuilder::new(root)
-            .hidden(false)
-            .require_git(false)
-            .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != ".dozen")
-            .build()
-            .filter_map(std::result::Result::ok)
-            .filter(|entry| entry.file_type().is_some_and(|kind| !kind.is_dir()))
-            .filter_map(|entry| {
-                let path = entry.path().strip_prefix(root).ok()?.to_str()?;
-                RepoPath::parse(&path.replace(std::path::MAIN_SEPARATOR, "/")).ok()
-            })
-            .collect();
+        let entries = walk(root).build().filter_map(std::result::Result::ok);
+        let files = entries.filter_map(|entry| file_path(root, &entry)).collect();
         Ok(Self { root: Some(root.to_owned()), files, seen: Mutex::default() })
+    }
+
+    /// The same, with each file that `wants` read already: in parallel, once.
+    ///
+    /// # Errors
+    /// `root` is no folder that can be read.
+    pub fn read_with(root: &Path, wants: impl Fn(&RepoPath) -> bool + Sync) -> Result<Self> {
+        fs::read_dir(root).map_err(|error| Error::Unreadable { path: root.to_owned(), error })?;
+        let (sender, found) = mpsc::channel();
+        let wants = &wants;
+        walk(root).build_parallel().run(|| {
+            let sender = sender.clone();
+            Box::new(move |entry| {
+                let path = entry.ok().and_then(|entry| file_path(root, &entry));
+                if let Some(path) = path {
+                    let read = wants(&path).then(|| read_file(&root.join(&path)));
+                    // The receiver outlives the walk.
+                    let _ = sender.send((path, read));
+                }
+                WalkState::Continue
+            })
+        });
+        drop(sender);
+        let mut tree = Self { root: Some(root.to_owned()), ..Self::default() };
+        let seen = tree.seen.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (path, read) in found {
+            if let Some(entry) = read {
+                seen.insert(path.clone(), entry);
+            }
+            tree.files.insert(path);
+        }
+        Ok(tree)
+    }
+
+    /// Adds files that git tracks though it would ignore them.
+    pub fn add_files(&mut self, paths: impl IntoIterator<Item = RepoPath>) {
+        self.files.extend(paths);
     }
 
     /// The files that git does not ignore, sorted.
@@ -173,13 +200,31 @@ impl Tree {
     }
 }
 
+/// Everything below `root` that git does not ignore.
+fn walk(root: &Path) -> WalkBuilder {
+    let mut walk = WalkBuilder::new(root);
+    walk.hidden(false)
+        .require_git(false)
+        .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != ".dozen");
+    walk
+}
+
+fn file_path(root: &Path, entry: &DirEntry) -> Option<RepoPath> {
+    entry.file_type().filter(|kind| !kind.is_dir())?;
+    let path = entry.path().strip_prefix(root).ok()?.to_str()?;
+    RepoPath::parse(&path.replace(std::path::MAIN_SEPARATOR, "/")).ok()
+}
+
 fn read_entry(root: &Path, path: &RepoPath) -> Option<Entry> {
     let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     if path.folders().any(|folder| is_link(&root.join(folder))) {
         return Some(Entry::Link);
     }
-    let full = root.join(path);
-    let found = match fs::symlink_metadata(&full) {
+    read_file(&root.join(path))
+}
+
+fn read_file(full: &Path) -> Option<Entry> {
+    let found = match fs::symlink_metadata(full) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         // A file where a folder should be: the plan finds it when it looks at the folders.
@@ -194,7 +239,7 @@ fn read_entry(root: &Path, path: &RepoPath) -> Option<Entry> {
     } else if found.len() > MAX_BYTES {
         Entry::Other(format!("it is larger than {} MiB", MAX_BYTES >> 20))
     } else {
-        match fs::read(&full) {
+        match fs::read(full) {
             Ok(bytes) => {
                 Entry::File(Arc::new(Content { bytes, executable: is_executable(&found) }))
             }

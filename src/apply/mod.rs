@@ -57,6 +57,14 @@ pub fn recover(root: &Path) -> Result<Recovery> {
     journal::recover(&Root::open(root)?)
 }
 
+/// Writes what a command prints to a file that its user named.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_output(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|error| Error::OutputFile { path: path.to_owned(), error })
+}
+
 /// # Errors
 /// Something stands at `target`, and it is not an empty folder.
 pub fn check_vacant(target: &Path) -> Result<()> {

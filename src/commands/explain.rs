@@ -1,9 +1,10 @@
-//! `dozen explain`: what a factor asks, and what dozen does for it.
+//! `dozen explain`: what a factor asks, and what dozen does for it; or what a rule of `check` finds.
 
 use std::path::Path;
 
+use crate::check::rule::{Rule, Rules};
 use crate::cli::Explain;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::factor::Factor;
 use crate::service::detect;
 use crate::stack::Stack;
@@ -11,7 +12,14 @@ use crate::tree::Tree;
 use crate::ui::Ui;
 
 pub fn run(arguments: &Explain, ui: &Ui) -> Result<ExitCode> {
-    let factor: Factor = arguments.factor.parse()?;
+    let Ok(factor) = arguments.subject.parse::<Factor>() else {
+        let rules = Rules::load()?;
+        let rule = rules.find(&arguments.subject).ok_or_else(|| Error::UnknownSubject {
+            given: arguments.subject.clone(),
+            rules: rules.all().iter().map(|rule| rule.id.clone()).collect(),
+        })?;
+        return explain_rule(rule, ui);
+    };
     let here = Path::new(".");
     let stacks = match &arguments.stack {
         Some(slug) => vec![Stack::find(slug)?],
@@ -32,5 +40,29 @@ pub fn run(arguments: &Explain, ui: &Ui) -> Result<ExitCode> {
         ui.heading(&format!("In a {} service that dozen makes", stack.title))?;
         ui.line(stack.does.get(&factor).map_or("", String::as_str))?;
     }
+    Ok(ExitCode::Done)
+}
+
+fn explain_rule(rule: &Rule, ui: &Ui) -> Result<ExitCode> {
+    ui.heading(&format!("{} ({})", rule.id, rule.factor))?;
+    ui.line(rule.message.replace("{}", "…"))?;
+    for (title, text) in [("What it breaks", &rule.why), ("What mends it", &rule.fix)] {
+        if !text.is_empty() {
+            ui.line("")?;
+            ui.heading(title)?;
+            ui.line(text)?;
+        }
+    }
+    for (title, examples) in [("Finds", &rule.invalid), ("Lets be", &rule.valid)] {
+        if !examples.is_empty() {
+            ui.line("")?;
+            ui.heading(title)?;
+        }
+        for line in examples.iter().flat_map(|example| example.lines()) {
+            ui.line(format!("  {line}"))?;
+        }
+    }
+    ui.line("")?;
+    ui.line(format!("To let one be, write beside it: dozen: allow({}) and the reason", rule.id))?;
     Ok(ExitCode::Done)
 }

@@ -1,6 +1,7 @@
 //! The verbs: each gathers, plans, and shows or applies.
 
 mod add;
+mod check;
 mod completions;
 mod explain;
 mod list;
@@ -27,6 +28,7 @@ pub fn run(cli: Cli, ui: &Ui) -> Result<ExitCode> {
     match cli.command {
         Verb::New(arguments) => new::run(&arguments, ui),
         Verb::Add(arguments) => add::run(&arguments, ui),
+        Verb::Check(arguments) => check::run(&arguments, ui),
         #[cfg(target_os = "linux")]
         Verb::Prove(arguments) => prove::run(&arguments, ui),
         #[cfg(not(target_os = "linux"))]

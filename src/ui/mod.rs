@@ -2,10 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "the home of printing")]
 
+mod check;
 mod diff;
+mod github;
 #[cfg(target_os = "linux")]
 mod proof;
 mod report;
+mod sarif;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -15,11 +18,12 @@ use serde::Serialize;
 
 use crate::error::{Error, ExitCode, Result};
 use crate::plan::{Change, Plan};
+pub use check::CheckReport;
 #[cfg(target_os = "linux")]
 pub use proof::ProofWatcher;
 pub use report::{PlanReport, Report};
 
-/// The schema of [`PlanReport`], which `dozen schema` prints.
+/// The schema of [`PlanReport`], [`CheckReport`] and a proof, which `dozen schema` prints.
 pub const SCHEMA: &str = include_str!("schema.json");
 
 /// Where the user looks.

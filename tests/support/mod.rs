@@ -162,6 +162,15 @@ impl Run {
         self
     }
 
+    /// Fails unless stdout holds every one of `parts`.
+    #[track_caller]
+    pub fn prints(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(self.out.contains(part), "`{part}` is not in: {self:#?}");
+        }
+        self
+    }
+
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))

@@ -1,0 +1,158 @@
+//! Admin processes: are one-off tasks run from the release, with its code and its configuration?
+
+use super::case::{Case, Judgement};
+use super::facts::manifest::Script;
+use super::facts::reach::Reached;
+use super::facts::run::{Kind, Role, is_migration};
+use super::finding::{Place, Severity};
+use super::unknown;
+use crate::error::Result;
+use crate::factor::Factor;
+
+pub fn prepare(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    // Where a release phase is declared, the code that changes the schema is what that runs.
+    let is_released = facts.runs.iter().any(|run| run.is_definition() && run.role == Role::Release);
+    if is_released {
+        let binding: Vec<_> = case.by("binds").map(|mark| mark.place.path.clone()).collect();
+        case.drop_marks(|mark| {
+            mark.rule.id == "schema-at-start" && !binding.contains(&mark.place.path)
+        });
+    }
+    for (path, source) in case.sources.iter().filter(|(path, _)| path.file_name() == "manage.py") {
+        let main = super::lines::numbered(&source.text)
+            .find(|(_, line)| line.contains("DJANGO_SETTINGS_MODULE"));
+        let line = main.map_or(1, |(number, _)| number);
+        if facts.declares(&["django"]) || source.text.contains("django") {
+            case.mark("task-command", Place::line(path.clone(), line), "manage.py")?;
+        }
+    }
+    for app in &facts.apps {
+        for script in app.scripts.iter().filter(|script| is_task(script)) {
+            case.mark(
+                "task-command",
+                Place::line(app.manifest.clone(), script.line),
+                &script.name,
+            )?;
+        }
+    }
+    let tasks = facts.runs.iter().filter(|run| run.is_definition() && run.role == Role::Release);
+    for run in tasks.filter(|run| run.kind != Kind::Image) {
+        case.mark("task-command", run.place.clone(), &run.name)?;
+    }
+    for (path, ..) in case.sources.code() {
+        let name = path.as_str();
+        let is_environment = name.ends_with("env.py")
+            && (name.contains("migrations/")
+                || name.contains("alembic/")
+                || name.starts_with("db/"));
+        let is_binary = name.contains("src/bin/") && facts.reach.of(path) == Reached::Task;
+        if is_environment || is_binary {
+            case.mark("task-command", Place::line(path.clone(), 1), path.file_name())?;
+        }
+    }
+    if !case.has("schema-at-start")
+        && let Some((path, tool)) = find_migrations(case)
+    {
+        case.mark("migrations-with-tool", Place::line(path, 1), tool)?;
+    }
+    for path in find_scripts(case) {
+        let name = path.file_name().to_owned();
+        case.mark("task-command", Place::line(path, 1), &name)?;
+    }
+    let migrating: Vec<Place> = case.by("run-migrates").map(|mark| mark.place.clone()).collect();
+    for place in migrating {
+        case.mark("task-at-start", place, "")?;
+    }
+    let has_task = case.speaks_for(Factor::AdminProcesses);
+    let found: Vec<Place> = case.by("schema-at-start").map(|mark| mark.place.clone()).collect();
+    for place in found {
+        let severity = if has_task { Severity::Risk } else { Severity::Violation };
+        case.mark_as("task-at-start", severity, place, "")?;
+    }
+    Ok(())
+}
+
+/// Scripts beside the service that read the same configuration.
+fn find_scripts(case: &Case<'_>) -> Vec<crate::tree::RepoPath> {
+    let is_named = |name: &str| {
+        ["seed", "populate", "migrate", "import", "create_", "create-", "setup-db", "init_db"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    };
+    let reads = |text: &str| {
+        ["process.env", "dotenv", "os.environ", "getenv", "config", "settings"]
+            .iter()
+            .any(|word| text.contains(word))
+    };
+    let is_given = |path: &crate::tree::RepoPath| {
+        case.by("task-without-config").any(|mark| mark.place.path == *path)
+    };
+    case.sources
+        .code()
+        .filter(|(path, source, _)| {
+            source.part == super::sources::Part::Task
+                && is_named(path.file_name())
+                && reads(&source.text)
+        })
+        .filter(|(path, ..)| !is_given(path))
+        .map(|(path, ..)| path.clone())
+        .collect()
+}
+
+/// Migrations in files, and the tool that runs them.
+fn find_migrations(case: &Case<'_>) -> Option<(crate::tree::RepoPath, &'static str)> {
+    let facts = case.facts;
+    let tools = [
+        ("prisma", "prisma"),
+        ("diesel", "diesel"),
+        ("sqlx", "sqlx"),
+        ("knex", "knex"),
+        ("sequelize-cli", "sequelize"),
+        ("typeorm", "typeorm"),
+        ("alembic", "alembic"),
+        ("flask-migrate", "flask db"),
+        ("node-pg-migrate", "node-pg-migrate"),
+        ("db-migrate", "db-migrate"),
+        ("drizzle-kit", "drizzle-kit"),
+        ("migrate-mongo", "migrate-mongo"),
+    ];
+    let is_known = |name: &str| facts.apps.iter().any(|app| app.find(name).is_some());
+    let (_, tool) = tools.iter().find(|(package, _)| is_known(package))?;
+    let is_migration = |path: &&crate::tree::RepoPath| {
+        let is_in = super::sources::folders(path)
+            .any(|folder| folder == "migrations" || folder == "migration");
+        is_in && [".sql", ".ts", ".js", ".py"].iter().any(|end| path.file_name().ends_with(end))
+    };
+    Some((case.sources.paths().find(is_migration)?.clone(), *tool))
+}
+
+/// A script of the manifest that is run by hand.
+fn is_task(script: &Script) -> bool {
+    let name = script.name.as_str();
+    let is_named = [
+        "migrat",
+        "seed",
+        "db:",
+        "typeorm",
+        "prisma:",
+        "sequelize",
+        "populate",
+        "console",
+        "create-",
+        "import",
+    ]
+    .iter()
+    .any(|word| name.contains(word));
+    (is_named || is_migration(&script.command))
+        && !name.starts_with("pre")
+        && !name.starts_with("post")
+        && !name.contains("test")
+}
+
+pub fn otherwise(case: &Case<'_>) -> Judgement {
+    if case.has("schema-at-start") {
+        return unknown("the schema is made when it starts");
+    }
+    unknown("it has no one-off task")
+}

@@ -1,0 +1,187 @@
+//! Backing services: is each attached by a handle in the configuration?
+
+use super::case::{Case, Judgement};
+use super::facts::setting::Origin;
+use super::finding::{Place, Verdict};
+use super::unknown;
+use crate::error::Result;
+use crate::factor::Factor;
+
+/// Packages that talk to a backing service.
+pub const CLIENTS: [&str; 74] = [
+    "mongoose",
+    "mongodb",
+    "pg",
+    "pg-promise",
+    "mysql",
+    "mysql2",
+    "sequelize",
+    "typeorm",
+    "@nestjs/typeorm",
+    "knex",
+    "@prisma/client",
+    "prisma",
+    "drizzle-orm",
+    "redis",
+    "ioredis",
+    "amqplib",
+    "kafkajs",
+    "bull",
+    "bullmq",
+    "mikro-orm",
+    "@mikro-orm/core",
+    "@nestjs/mongoose",
+    "@fastify/mysql",
+    "@fastify/postgres",
+    "@fastify/redis",
+    "@fastify/mongodb",
+    "nodemailer",
+    "better-sqlite3",
+    "sqlite3",
+    "tedious",
+    "objection",
+    "postgres",
+    "memcached",
+    "@elastic/elasticsearch",
+    "django",
+    "psycopg2",
+    "psycopg2-binary",
+    "psycopg",
+    "asyncpg",
+    "mysqlclient",
+    "pymysql",
+    "sqlalchemy",
+    "sqlmodel",
+    "flask-sqlalchemy",
+    "pymongo",
+    "motor",
+    "mongoengine",
+    "flask-pymongo",
+    "celery",
+    "rq",
+    "databases",
+    "tortoise-orm",
+    "peewee",
+    "aiomysql",
+    "elasticsearch",
+    "boto3",
+    "aiosqlite",
+    "beanie",
+    "flask-mail",
+    "sqlx",
+    "diesel",
+    "diesel-async",
+    "tokio-postgres",
+    "sea-orm",
+    "rusqlite",
+    "deadpool-postgres",
+    "lapin",
+    "rdkafka",
+    "lettre",
+    "rocket-sync-db-pools",
+    "rocket-db-pools",
+    "r2d2",
+    "bb8",
+    "mobc",
+];
+
+pub fn prepare(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    // Prisma says it in its own file.
+    for (path, source) in
+        case.sources.iter().filter(|(path, _)| path.file_name().ends_with(".prisma"))
+    {
+        for (number, line) in super::lines::numbered(&source.text) {
+            let text = line.trim();
+            if text.starts_with("url") && text.contains("env(") {
+                case.mark("handle-in-prisma", Place::line(path.clone(), number), "")?;
+            } else if text.starts_with("provider") && text.contains("sqlite") {
+                case.mark("sqlite-engine", Place::line(path.clone(), number), "")?;
+            }
+        }
+    }
+    // A handle in a tracked file, with no variable that replaces it.
+    let replaces =
+        case.has("file-overridden-by-environment") || case.has("handle-from-environment");
+    for setting in facts.settings.iter().filter(|setting| setting.origin == Origin::File) {
+        let lower = setting.name.to_lowercase();
+        let is_host = ["database", "db", "mongo", "redis", "mysql", "postgres", "smtp", "mail"]
+            .iter()
+            .any(|word| lower.contains(word))
+            && ["host", "url", "uri", "server"].iter().any(|word| lower.ends_with(word));
+        if is_host && !replaces && !setting.value.contains("${") {
+            case.mark("config-file-handle", setting.place.clone(), &setting.name)?;
+            if case.has("config-file-imported") {
+                for place in uses_of_file(case) {
+                    case.mark("handle-from-file", place, "")?;
+                }
+            }
+        }
+    }
+    // A literal that a variable replaces is a default for development.
+    if has_variable(case) {
+        case.drop_marks(|mark| mark.rule.id == "handle-literal");
+    } else {
+        for place in sqlite_places(case) {
+            case.mark("sqlite-file", place, "")?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a variable says where the backing service is.
+pub fn has_variable(case: &Case<'_>) -> bool {
+    case.has("handle-from-environment") || case.has("handle-in-prisma")
+}
+
+/// Where `SQLite` is taken, whatever a switch says.
+pub fn sqlite_places(case: &Case<'_>) -> Vec<Place> {
+    let conditional: Vec<&Place> = case.by("sqlite-conditional").map(|mark| &mark.place).collect();
+    let is_conditional = |place: &Place| {
+        conditional.iter().any(|known| {
+            known.path == place.path && known.line <= place.line && place.line <= known.end_line
+        })
+    };
+    ["sqlite-engine", "sqlite-engine-in-script", "sqlite-engine-in-rust", "sqlite-uri"]
+        .iter()
+        .flat_map(|id| case.by(id))
+        .map(|mark| mark.place.clone())
+        .filter(|place| !is_conditional(place))
+        .collect()
+}
+
+/// Where the code takes the handle out of the file.
+fn uses_of_file(case: &Case<'_>) -> Vec<Place> {
+    let mut found = Vec::new();
+    for mark in case.by("config-file-imported") {
+        let Some(source) = case.sources.get(&mark.place.path) else { continue };
+        for (number, line) in super::lines::numbered(&source.text) {
+            let lower = line.to_lowercase();
+            if [
+                "config.database",
+                "config.db",
+                "config.mongo",
+                "config.redis",
+                "config.mysql",
+                "config.postgres",
+            ]
+            .iter()
+            .any(|word| lower.contains(word))
+            {
+                found.push(Place::line(mark.place.path.clone(), number));
+            }
+        }
+    }
+    found
+}
+
+pub fn otherwise(case: &Case<'_>) -> Judgement {
+    let names = case.facts.declares(&CLIENTS) || !case.facts.backing.is_empty();
+    if !names {
+        return unknown("it has no backing service");
+    }
+    if case.speaks_for(Factor::Config) {
+        return Judgement::new(Verdict::Met, "no handle stands in the code");
+    }
+    unknown("where its handles come from is not to be seen")
+}

@@ -1,0 +1,72 @@
+//! Codebase: is it tracked, and is what is tracked only source?
+
+use super::case::{Case, Judgement};
+use super::finding::Place;
+use super::sources::folders;
+use super::unknown;
+use crate::error::Result;
+use crate::tree::RepoPath;
+
+/// Folders that a tool fills, which nobody should commit.
+const MADE_BY_TOOLS: [&str; 9] = [
+    "node_modules",
+    "bower_components",
+    "venv",
+    ".venv",
+    "site-packages",
+    "__pycache__",
+    ".next",
+    ".nuxt",
+    ".pytest_cache",
+];
+const DATABASES: [&str; 5] = [".sqlite3", ".sqlite", ".db", ".rdb", ".mdb"];
+
+pub fn prepare(case: &mut Case<'_>) -> Result<()> {
+    let first = case.facts.apps.iter().find(|app| app.serves()).or(case.facts.apps.first());
+    let place = first.map(|app| Place::line(app.manifest.clone(), app.line));
+    let is_known_to_git = case.is_versioned || case.sources.has(".gitignore") || has_pipeline(case);
+    if let Some(place) = place.filter(|_| is_known_to_git) {
+        case.mark("one-codebase", place, "")?;
+    }
+    if !is_known_to_git && let Some(path) = case.sources.paths().next().cloned() {
+        case.mark("no-version-control", Place::line(path, 1), "")?;
+    }
+    for (path, rule, what) in find_artifacts(case) {
+        case.mark(rule, Place::line(path, 1), &what)?;
+    }
+    Ok(())
+}
+
+fn has_pipeline(case: &Case<'_>) -> bool {
+    case.sources.paths().any(|path| path.as_str().starts_with(".github/"))
+}
+
+/// One finding for each folder that a tool filled, and for each database.
+fn find_artifacts(case: &Case<'_>) -> Vec<(RepoPath, &'static str, String)> {
+    let mut found: Vec<(RepoPath, &'static str, String)> = Vec::new();
+    for path in case.sources.paths().filter(|path| case.sources.is_tracked(path)) {
+        let made = folders(path).find(|folder| MADE_BY_TOOLS.contains(folder));
+        let compiled =
+            folders(path).next().filter(|folder| *folder == "dist" || *folder == "target");
+        let is_compiled = compiled.is_some_and(|folder| {
+            let below = path.as_str().trim_start_matches(folder).trim_start_matches('/');
+            let source = format!("src/{}", below.replace(".js", ".ts"));
+            folder == "target" && case.sources.has("Cargo.toml") || case.sources.has(&source)
+        });
+        let what = made.or(compiled.filter(|_| is_compiled));
+        if let Some(folder) = what {
+            if !found.iter().any(|(_, rule, what)| *rule == "tracked-artifact" && what == folder) {
+                found.push((path.clone(), "tracked-artifact", folder.to_owned()));
+            }
+        } else if DATABASES.iter().any(|end| path.file_name().ends_with(end))
+            && super::sources::part_of(path) == super::sources::Part::Service
+        {
+            found.push((path.clone(), "tracked-database", path.file_name().to_owned()));
+        }
+    }
+    found
+}
+
+pub fn otherwise(_: &Case<'_>) -> Judgement {
+    unknown("no manifest tells what the codebase is of")
+}

@@ -1,0 +1,46 @@
+//! Concurrency: can a second process of a type be started, and which types are there?
+
+use super::case::{Case, Judgement};
+use super::facts::run::{Kind, Role};
+use super::finding::{Place, Severity};
+use super::processes::LOCAL_STATE;
+use super::unknown;
+use crate::error::Result;
+
+pub fn prepare(case: &mut Case<'_>) -> Result<()> {
+    // State of one machine blocks a second one, wherever it is kept.
+    let found: Vec<Place> = case
+        .marks
+        .iter()
+        .filter(|mark| {
+            LOCAL_STATE.contains(&mark.rule.id.as_str()) && mark.severity == Severity::Violation
+        })
+        .map(|mark| mark.place.clone())
+        .collect();
+    for place in found {
+        case.mark("state-blocks-scaling", place, "")?;
+    }
+    let facts = case.facts;
+    for run in facts.production() {
+        let is_type = matches!(run.role, Role::Web | Role::Worker);
+        if is_type && run.kind != Kind::Image {
+            case.mark("process-type", run.place.clone(), &run.name)?;
+        }
+    }
+    // What every web process does when it starts, several do at once.
+    let migrating: Vec<Place> = case
+        .by("run-migrates")
+        .chain(case.by("schema-at-start"))
+        .map(|mark| mark.place.clone())
+        .collect();
+    let declares =
+        case.has("process-type") || facts.runs.iter().any(super::facts::run::Run::is_definition);
+    for place in migrating.into_iter().filter(|_| declares) {
+        case.mark("migrates-at-every-start", place, "")?;
+    }
+    Ok(())
+}
+
+pub fn otherwise(_: &Case<'_>) -> Judgement {
+    unknown("no definition says which processes there are")
+}

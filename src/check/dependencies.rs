@@ -1,0 +1,353 @@
+//! Dependencies: are they declared completely, and pinned exactly?
+
+use std::collections::BTreeSet;
+
+use super::case::{Case, Judgement};
+use super::facts::manifest::{App, is_requirements, lock_names};
+use super::facts::reach::Reached;
+use super::finding::Place;
+use super::language::Language;
+use super::lines::numbered;
+use super::sources::folder_of;
+use super::unknown;
+use crate::error::Result;
+use crate::tree::RepoPath;
+
+/// Packages with one that each of them needs: a list that has the first and not the second is not complete.
+const NEEDS: [(&str, &str); 22] = [
+    ("django", "sqlparse"),
+    ("django", "asgiref"),
+    ("flask", "werkzeug"),
+    ("flask", "jinja2"),
+    ("fastapi", "starlette"),
+    ("fastapi", "pydantic"),
+    ("requests", "urllib3"),
+    ("requests", "certifi"),
+    ("uvicorn", "h11"),
+    ("celery", "kombu"),
+    ("sqlalchemy", "greenlet"),
+    ("jinja2", "markupsafe"),
+    ("starlette", "anyio"),
+    ("aiohttp", "yarl"),
+    ("alembic", "mako"),
+    ("httpx", "httpcore"),
+    ("pydantic", "typing-extensions"),
+    ("boto3", "botocore"),
+    ("flask-login", "flask"),
+    ("flask-sqlalchemy", "sqlalchemy"),
+    ("flask-migrate", "alembic"),
+    ("djangorestframework", "django"),
+];
+
+/// Frameworks that hand on the types of another package.
+const FRAMEWORKS: [(&str, &str); 5] = [
+    ("@nestjs/core", "express"),
+    ("@nestjs/core", "fastify"),
+    ("@nestjs/core", "rxjs"),
+    ("next", "react"),
+    ("mongoose", "mongodb"),
+];
+
+/// Modules that Node.js brings.
+const NODE_MODULES: [&str; 47] = [
+    "assert",
+    "async_hooks",
+    "buffer",
+    "child_process",
+    "cluster",
+    "console",
+    "constants",
+    "crypto",
+    "dgram",
+    "diagnostics_channel",
+    "dns",
+    "domain",
+    "events",
+    "fs",
+    "http",
+    "http2",
+    "https",
+    "inspector",
+    "module",
+    "net",
+    "os",
+    "path",
+    "perf_hooks",
+    "process",
+    "punycode",
+    "querystring",
+    "readline",
+    "repl",
+    "sea",
+    "sqlite",
+    "stream",
+    "string_decoder",
+    "sys",
+    "test",
+    "timers",
+    "tls",
+    "trace_events",
+    "tty",
+    "url",
+    "util",
+    "v8",
+    "vm",
+    "wasi",
+    "worker_threads",
+    "zlib",
+    "bun",
+    "electron",
+];
+
+pub fn prepare(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    if facts.apps.is_empty() {
+        let first = case.sources.code().find(|(path, ..)| facts.reach.of(path) == Reached::Served);
+        if let Some(path) = first.map(|(path, ..)| path.clone()) {
+            case.mark("no-manifest", Place::line(path, 1), "")?;
+        }
+        return Ok(());
+    }
+    for app in facts.apps.iter().filter(|app| !app.dependencies.is_empty()) {
+        match app.language {
+            Language::Python => judge_python(case, app)?,
+            _ => judge_locked(case, app)?,
+        }
+    }
+    for (path, line, package) in find_undeclared(case) {
+        case.mark("undeclared-import", Place::line(path, line), &package)?;
+    }
+    Ok(())
+}
+
+/// Cargo and the package managers of Node.js have one lock file each.
+fn judge_locked(case: &mut Case<'_>, app: &App) -> Result<()> {
+    let at = app.dependencies.first().map_or(app.line, |first| first.line.saturating_sub(1).max(1));
+    if let Some(lock) = &app.lock {
+        case.mark("locked", Place::line(lock.clone(), 1), lock.file_name())?;
+        return case.mark(
+            "declared",
+            Place::line(app.manifest.clone(), at),
+            app.manifest.file_name(),
+        );
+    }
+    // A package of a workspace, or one that only configures tools, has none of its own.
+    if !app.serves()
+        && case.facts.apps.iter().any(|other| other.serves() && other.language == app.language)
+    {
+        return Ok(());
+    }
+    let ignoring = find_ignoring(case, app);
+    if ignoring.is_empty() {
+        case.mark("lock-missing", Place::line(app.manifest.clone(), at), app.manifest.file_name())?;
+    }
+    for (path, line, name) in ignoring {
+        case.mark("lock-ignored", Place::line(path, line), &name)?;
+    }
+    copy_without_lock(case, app)
+}
+
+/// The lines of ignore files that keep the lock file out.
+fn find_ignoring(case: &Case<'_>, app: &App) -> Vec<(RepoPath, usize, String)> {
+    let mut found = Vec::new();
+    for (path, source) in case.sources.iter().filter(|(path, _)| path.file_name() == ".gitignore") {
+        if !app.folder().starts_with(folder_of(path)) {
+            continue;
+        }
+        for (number, text) in numbered(&source.text) {
+            let pattern = text.trim().trim_start_matches('/').trim_start_matches("**/");
+            let name = lock_names(app.language).iter().find(|name| {
+                pattern == **name
+                    || pattern
+                        .strip_prefix('*')
+                        .is_some_and(|end| end.len() > 4 && name.ends_with(end))
+            });
+            if let Some(name) = name {
+                found.push((path.clone(), number, (*name).to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// An image that is built from the manifest alone.
+fn copy_without_lock(case: &mut Case<'_>, app: &App) -> Result<()> {
+    let facts = case.facts;
+    for image in &facts.images {
+        let copies = |name: &str| {
+            image
+                .named("COPY")
+                .find(|found| found.text.split_whitespace().any(|word| word.ends_with(name)))
+        };
+        if let Some(found) = copies(app.manifest.file_name()) {
+            let place = image.place(found);
+            case.mark("image-without-lock", place, app.manifest.file_name())?;
+        }
+    }
+    Ok(())
+}
+
+/// Python has lists that are complete when a tool wrote them, and locks.
+fn judge_python(case: &mut Case<'_>, app: &App) -> Result<()> {
+    if app.dependencies.iter().all(|found| found.is_dev) {
+        return Ok(());
+    }
+    let beside: Vec<&App> = case
+        .facts
+        .apps
+        .iter()
+        .filter(|other| other.language == Language::Python && is_near(other, app))
+        .collect();
+    if let Some(lock) = beside.iter().find_map(|other| other.lock.clone()) {
+        case.mark("locked", Place::line(lock.clone(), 1), lock.file_name())?;
+        let at = app.dependencies.first().map_or(1, |first| first.line);
+        return case.mark(
+            "declared",
+            Place::line(app.manifest.clone(), at),
+            app.manifest.file_name(),
+        );
+    }
+    if !is_requirements(&app.manifest) {
+        let lists = beside.iter().filter(|other| is_requirements(&other.manifest));
+        if lists.clone().count() == 0 {
+            let at = app.dependencies.first().map_or(1, |first| first.line);
+            case.mark(
+                "lock-missing",
+                Place::line(app.manifest.clone(), at),
+                app.manifest.file_name(),
+            )?;
+        }
+        return Ok(());
+    }
+    judge_list(case, app, &beside)
+}
+
+fn is_near(other: &App, app: &App) -> bool {
+    let (a, b) = (
+        other.folder().trim_end_matches("requirements/"),
+        app.folder().trim_end_matches("requirements/"),
+    );
+    a == b
+}
+
+fn judge_list(case: &mut Case<'_>, app: &App, beside: &[&App]) -> Result<()> {
+    let path = &app.manifest;
+    let name = path.file_name();
+    // What a list is compiled from is no list.
+    if name.ends_with(".in") {
+        return Ok(());
+    }
+    let text = case.sources.get(path).map_or("", |source| source.text.as_str());
+    let is_compiled = text.contains("autogenerated by pip-compile")
+        || text.contains("autogenerated by uv")
+        || text.contains("--hash=sha256")
+        || beside.iter().any(|other| {
+            other
+                .manifest
+                .file_name()
+                .strip_suffix(".in")
+                .is_some_and(|stem| name.strip_suffix(".txt") == Some(stem))
+        });
+    let is_loose = |found: &&super::facts::manifest::Dependency| {
+        let wanted = found.wanted.split_once(']').map_or(found.wanted.as_str(), |(_, rest)| rest);
+        !wanted.trim_start().starts_with("==") && !wanted.contains('@')
+    };
+    if let Some(loose) = app.dependencies.iter().find(is_loose) {
+        let place = Place::line(path.clone(), loose.line);
+        return case.mark("requirement-unpinned", place, &loose.name);
+    }
+    let has = |package: &str| beside.iter().any(|other| other.find(package).is_some());
+    let missing =
+        NEEDS.iter().find(|(package, needed)| app.find(package).is_some() && !has(needed));
+    match missing.filter(|_| !is_compiled) {
+        Some((_, needed)) => {
+            case.mark("requirements-incomplete", Place::line(path.clone(), app.line), needed)
+        }
+        None => case.mark("pinned", Place::line(path.clone(), app.line), name),
+    }
+}
+
+/// Imports of packages that no manifest above declares.
+fn find_undeclared(case: &Case<'_>) -> Vec<(RepoPath, usize, String)> {
+    let facts = case.facts;
+    let mut found = Vec::new();
+    let local = local_names(case);
+    for mark in case.by("imports-package") {
+        if facts.reach.of(&mark.place.path) != Reached::Served {
+            continue;
+        }
+        let name = mark.message.as_str();
+        let package = package_of(name);
+        let is_brought = FRAMEWORKS
+            .iter()
+            .any(|(framework, brought)| *brought == package && facts.declares(&[framework]));
+        let is_local = is_brought
+            || name.starts_with(['.', '/', '#', '~', '$'])
+            || name.starts_with("@/")
+            || name.contains(':')
+            || name.contains("${")
+            || NODE_MODULES.contains(&package)
+            || local.contains(package.split('/').next().unwrap_or_default())
+            || local.contains(name);
+        if is_local {
+            continue;
+        }
+        let above: Vec<&App> = facts
+            .apps
+            .iter()
+            .filter(|app| {
+                app.language == Language::JavaScript
+                    && mark.place.path.as_str().starts_with(app.folder())
+            })
+            .collect();
+        let is_known = |name: &str| above.iter().any(|app| app.find(name).is_some());
+        let normal = package.to_lowercase().replace('_', "-");
+        let is_typed =
+            is_known(&format!("@types/{}", normal.trim_start_matches('@').replace('/', "--")));
+        let is_named = case
+            .facts
+            .documents(|path| path.file_name() == "package.json")
+            .any(|(_, node)| node.text_at(&["name"]) == Some(package));
+        if !above.is_empty() && !is_known(&normal) && !is_typed && !is_named {
+            found.push((mark.place.path.clone(), mark.place.line, package.to_owned()));
+        }
+    }
+    found
+}
+
+/// `@scope/name` of `@scope/name/file`, `name` of `name/file`.
+fn package_of(import: &str) -> &str {
+    let parts = if import.starts_with('@') { 2 } else { 1 };
+    let end = import.match_indices('/').nth(parts - 1).map_or(import.len(), |(at, _)| at);
+    &import[..end]
+}
+
+/// What an import may mean beside a package: a folder or a file of the repository, an alias of the compiler.
+fn local_names(case: &Case<'_>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for path in case.sources.paths() {
+        for part in path.as_str().split('/') {
+            names.insert(part.split('.').next().unwrap_or_default().to_owned());
+            names.insert(part.to_owned());
+        }
+    }
+    for (_, node) in case.facts.documents(|path| path.file_name().starts_with("tsconfig")) {
+        for entry in node
+            .at(&["compilerOptions", "paths"])
+            .map(super::document::Node::entries)
+            .unwrap_or_default()
+        {
+            names.insert(entry.key.split('/').next().unwrap_or_default().to_owned());
+        }
+    }
+    // A name that a manifest declares is a package, whatever folder is called so too.
+    names
+}
+
+pub fn otherwise(case: &Case<'_>) -> Judgement {
+    if case.facts.apps.is_empty() {
+        unknown("no manifest and no source that is run")
+    } else {
+        unknown("the manifests declare no dependency")
+    }
+}

@@ -1,0 +1,91 @@
+//! Disposability: does it start fast, and stop well on SIGTERM?
+
+use super::case::{Case, Judgement};
+use super::facts::run::{Kind, Role, Run};
+use super::finding::{Place, Verdict};
+use super::language::Language;
+use super::unknown;
+use crate::error::Result;
+
+/// Servers and frameworks that drain on SIGTERM by themselves.
+const GRACEFUL: [&str; 10] = [
+    "gunicorn",
+    "uvicorn",
+    "hypercorn",
+    "daphne",
+    "waitress-serve",
+    "uwsgi",
+    "granian",
+    "celery",
+    "fastapi run",
+    "fastapi dev",
+];
+
+pub fn prepare(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    let handles = case.has("handles-sigterm");
+    if handles {
+        case.drop_marks(|mark| mark.rule.id == "no-sigterm-handler");
+    }
+    if facts.declares(&["rocket"])
+        && let Some(app) = facts.apps.iter().find(|app| app.declares("rocket"))
+    {
+        let line = app.find("rocket").map_or(1, |found| found.line);
+        case.mark("graceful-by-default", Place::line(app.manifest.clone(), line), "Rocket")?;
+    }
+    for run in facts.servers() {
+        if !run.is_definition() {
+            continue;
+        }
+        let main = run.main();
+        if let Some(server) = GRACEFUL.iter().find(|server| main.contains(*server)) {
+            let place =
+                run.steps.last().map_or_else(|| run.place.clone(), |step| step.place.clone());
+            case.mark("graceful-by-default", place, server)?;
+        }
+        if hides_signals(run) {
+            let first =
+                run.steps.first().map_or_else(|| run.place.clone(), |step| step.place.clone());
+            case.mark("shell-hides-signals", first, main)?;
+        } else if run.through.iter().any(|program| program == "npm") && run.kind != Kind::Procfile {
+            case.mark("manager-hides-signals", run.place.clone(), "")?;
+        }
+    }
+    for run in facts.runs.iter().filter(|run| run.kind == Kind::Procfile && run.role == Role::Web) {
+        let works = run.steps.iter().rev().skip(1).any(|step| {
+            super::facts::run::is_migration(&step.text)
+                || step.text.contains("collectstatic")
+                || step.text.contains(" build")
+        });
+        if works {
+            case.mark("works-before-serving", run.place.clone(), "")?;
+        }
+    }
+    Ok(())
+}
+
+/// A shell as the first process of a container, which passes no signal on to what it runs.
+fn hides_signals(run: &Run) -> bool {
+    let Some(last) = run.steps.last() else { return false };
+    let text = last.text.trim_start();
+    if text.starts_with("exec ") || matches!(run.kind, Kind::Procfile | Kind::Platform) {
+        return false;
+    }
+    // A shell that has one command to run becomes it; one with several waits for the last.
+    let is_several = run.steps.len() > 1;
+    if run.through.iter().any(|program| program != "npm") {
+        return is_several;
+    }
+    run.is_shell && (is_several || run.through.is_empty() && run.kind == Kind::Image)
+}
+
+pub fn otherwise(case: &Case<'_>) -> Judgement {
+    let has = |language| case.facts.apps.iter().any(|app| app.language == language && app.serves());
+    if has(Language::Python) && !has(Language::JavaScript) && !has(Language::Rust) {
+        return unknown("no definition says which server runs it");
+    }
+    if case.has("binds") {
+        return Judgement::new(Verdict::Met, "the server stops gracefully");
+    }
+    unknown("nothing that is read starts a server")
+}

@@ -1,0 +1,247 @@
+//! Compose files: what they run, and the backing services that they start.
+
+use super::image::exec_form;
+use super::run::{Kind, Role, Run, Stage};
+use super::{Backing, Facts};
+use crate::check::document::{Node, Value};
+use crate::check::finding::Place;
+use crate::check::sources::folder_of;
+use crate::tree::RepoPath;
+
+/// Engines by a part of the name of their image.
+const ENGINES: [(&str, &str); 22] = [
+    ("postgis", "postgres"),
+    ("timescale", "postgres"),
+    ("postgres", "postgres"),
+    ("pgvector", "postgres"),
+    ("mysql", "mysql"),
+    ("mariadb", "mariadb"),
+    ("mongo", "mongodb"),
+    ("redis", "redis"),
+    ("valkey", "redis"),
+    ("rabbitmq", "rabbitmq"),
+    ("memcached", "memcached"),
+    ("elasticsearch", "elasticsearch"),
+    ("opensearch", "opensearch"),
+    ("kafka", "kafka"),
+    ("nats", "nats"),
+    ("minio", "s3"),
+    ("localstack", "s3"),
+    ("cassandra", "cassandra"),
+    ("mssql", "mssql"),
+    ("cockroach", "cockroachdb"),
+    ("clickhouse", "clickhouse"),
+    ("neo4j", "neo4j"),
+];
+
+#[must_use]
+pub fn is_compose_name(name: &str) -> bool {
+    (name.starts_with("docker-compose") || name.starts_with("compose"))
+        && (name.ends_with(".yml") || name.ends_with(".yaml"))
+}
+
+/// The engine that an image is of, and its tag.
+#[must_use]
+pub fn engine(image: &str) -> Option<(String, Option<String>)> {
+    let image = image.split('@').next().unwrap_or_default();
+    let (name, tag) = match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag.to_owned())),
+        _ => (image, None),
+    };
+    let last = name.rsplit('/').next().unwrap_or_default();
+    let is_tool = ["exporter", "admin", "express", "commander", "insight", "backup", "ui"]
+        .iter()
+        .any(|word| last.contains(word));
+    let (_, engine) = ENGINES.iter().find(|(part, _)| name.contains(part) && !is_tool)?;
+    Some(((*engine).to_owned(), tag))
+}
+
+/// Reads every compose file.
+pub fn read(facts: &mut Facts) {
+    let (mut runs, mut backing) = (Vec::new(), Vec::new());
+    for (path, node) in facts.documents(|path| is_compose_name(path.file_name())) {
+        let Some(services) = node.at(&["services"]) else { continue };
+        for service in services.entries() {
+            let image = service.value.get("image");
+            let started = image.and_then(|image| {
+                let (engine, version) = engine(image.value.text()?)?;
+                let place = Place::line(path.clone(), image.line);
+                Some(Backing { place, engine, version })
+            });
+            match started {
+                Some(found) => backing.push(found),
+                None => runs.extend(read_service(
+                    facts,
+                    path,
+                    &service.key,
+                    service.line,
+                    &service.value,
+                )),
+            }
+        }
+    }
+    facts.runs.extend(runs);
+    facts.backing.extend(backing);
+}
+
+/// What a service of our own runs. Where it has no command, the image that it builds decides; that is read there.
+fn read_service(
+    facts: &Facts,
+    path: &RepoPath,
+    name: &str,
+    line: usize,
+    service: &Node,
+) -> Option<Run> {
+    let builds = service.get("build").is_some();
+    let command = service.get("command").or_else(|| service.get("entrypoint"));
+    let (line, text, is_shell) = match command {
+        Some(entry) => (entry.line, command_text(&entry.value), false),
+        None if builds => (line, image_command(facts, path, service), false),
+        // Somebody else's image, with its own command.
+        None => (line, String::new(), false),
+    };
+    let image = service.text_at(&["image"]);
+    if !builds && image.is_none_or(is_foreign_image) && !(image.is_none() && command.is_some()) {
+        return None;
+    }
+    let mut run = Run::new(Kind::Compose, Place::line(path.clone(), line), name, &text);
+    run.is_shell = is_shell;
+    if let Some(line) = super::run::shell_argument(&text) {
+        run = Run { is_shell: true, ..Run::new(Kind::Compose, run.place, name, line) };
+    }
+    if let Some(context) = build_context(service) {
+        run.folder = join(folder_of(path), context);
+    }
+    let target = service.text_at(&["build", "target"]).unwrap_or_default();
+    let profile = service.at(&["profiles"]).map(Node::items).unwrap_or_default();
+    let is_dev =
+        |text: &str| ["dev", "test", "debug", "local"].iter().any(|word| text.contains(word));
+    if is_dev(target) || profile.iter().filter_map(Node::text).any(is_dev) {
+        run.stage = Stage::Development;
+    }
+    run.mounts_source = source_mount(path, service);
+    if run.mounts_source.is_some() && run.stage == Stage::Any && builds {
+        run.stage = Stage::Development;
+    }
+    if ["no", "on-failure"].contains(&service.text_at(&["restart"]).unwrap_or("always"))
+        && super::run::is_migration(&text)
+        && !super::run::is_server(&text)
+    {
+        run.role = Role::Release;
+    }
+    Some(run)
+}
+
+fn build_context(service: &Node) -> Option<&str> {
+    let build = service.at(&["build"])?;
+    build.text().or_else(|| build.text_at(&["context"]))
+}
+
+fn image_command(facts: &Facts, path: &RepoPath, service: &Node) -> String {
+    let context = build_context(service).unwrap_or(".");
+    let folder = join(folder_of(path), context);
+    let file = service.text_at(&["build", "dockerfile"]).unwrap_or("Dockerfile");
+    let wanted = [join_file(&folder, file), join_file(folder_of(path), file)];
+    let image =
+        facts.images.iter().find(|image| wanted.iter().any(|name| image.path.as_str() == name));
+    let Some(image) = image else { return String::new() };
+    let last = |name: &str| image.last_stage().filter(|found| found.name == name).last();
+    [last("ENTRYPOINT"), last("CMD")]
+        .into_iter()
+        .flatten()
+        .map(|found| {
+            exec_form(&found.text).map_or_else(|| found.text.clone(), |words| words.join(" "))
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace('\n', " ")
+}
+
+/// A folder below a folder, both with `/` at their end.
+fn join(folder: &str, below: &str) -> String {
+    let below = below.trim_start_matches("./").trim_matches('/');
+    if below.is_empty() || below == "." {
+        folder.to_owned()
+    } else if let Some(above) = below.strip_prefix("../") {
+        let parent = folder.trim_end_matches('/').rfind('/').map_or("", |end| &folder[..=end]);
+        join(parent, above)
+    } else if below == ".." {
+        folder.trim_end_matches('/').rfind('/').map_or("", |end| &folder[..=end]).to_owned()
+    } else {
+        format!("{folder}{below}/")
+    }
+}
+
+fn join_file(folder: &str, file: &str) -> String {
+    format!("{folder}{}", file.trim_start_matches("./"))
+}
+
+fn command_text(node: &Node) -> String {
+    match &node.value {
+        Value::List(items) => items.iter().filter_map(Node::text).collect::<Vec<_>>().join(" "),
+        Value::Scalar(text) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// A proxy or a tool that the service does not consist of.
+fn is_foreign_image(image: &str) -> bool {
+    let name = image.split([':', '@']).next().unwrap_or_default();
+    let last = name.rsplit('/').next().unwrap_or_default();
+    !name.contains('/')
+        || [
+            "nginx",
+            "traefik",
+            "caddy",
+            "adminer",
+            "pgadmin",
+            "mailhog",
+            "mailpit",
+            "mailcatcher",
+            "prometheus",
+            "grafana",
+            "jaeger",
+            "swagger",
+            "exporter",
+            "admin",
+            "certbot",
+            "selenium",
+            "express",
+            "haproxy",
+            "portainer",
+            "sonarqube",
+            "keycloak",
+            "playwright",
+            "otel",
+            "loki",
+            "zipkin",
+        ]
+        .iter()
+        .any(|word| last.contains(word))
+}
+
+/// A folder of the repository that is mounted into the container as its code.
+fn source_mount(path: &RepoPath, service: &Node) -> Option<Place> {
+    let context = build_context(service).map(|context| context.trim_end_matches('/'));
+    service.at(&["volumes"])?.items().iter().find_map(|volume| {
+        let (from, to) = match volume.text() {
+            Some(text) => text.split_once(':')?,
+            None => (volume.text_at(&["source"])?, volume.text_at(&["target"])?),
+        };
+        let is_source = (Some(from.trim_end_matches('/')) == context
+            || matches!(
+                from,
+                "." | "./"
+                    | "./src"
+                    | "./app"
+                    | "./backend"
+                    | "./server"
+                    | "./api"
+                    | "${PWD}"
+                    | "$PWD"
+                    | ".."
+            ))
+            && !to.contains("/data");
+        is_source.then(|| Place::line(path.clone(), volume.line))
+    })
+}

@@ -1,0 +1,181 @@
+//! What platforms run: fly.toml, `.do/app.yaml`, render.yaml, app.json, Kubernetes, Heroku's heroku.yml, Railway's railway.json.
+
+use super::run::{Kind, Role, Run, Stage};
+use super::{Backing, Facts};
+use crate::check::document::Node;
+use crate::check::finding::Place;
+use crate::check::sources::Sources;
+use crate::tree::RepoPath;
+
+/// Reads those that are there.
+pub fn read(_: &Sources, facts: &mut Facts) {
+    let mut runs = Vec::new();
+    let mut backing = Vec::new();
+    for (path, node) in facts.documents(|_| true) {
+        match path.file_name() {
+            "fly.toml" => read_fly(path, node, &mut runs),
+            "app.yaml" | "app.yml" | "spec.yaml" if node.get("services").is_some() => {
+                read_app_platform(path, node, &mut runs, &mut backing);
+            }
+            "render.yaml" => read_render(path, node, &mut runs),
+            "heroku.yml" => read_heroku(path, node, &mut runs),
+            "railway.json" | "railway.toml" => read_railway(path, node, &mut runs),
+            _ if node.get("kind").is_some() && node.get("apiVersion").is_some() => {
+                read_kubernetes(path, node, &mut runs, &mut backing);
+            }
+            _ => {}
+        }
+    }
+    for run in &mut runs {
+        if run.stage == Stage::Any {
+            run.stage = Stage::Production;
+        }
+    }
+    facts.runs.extend(runs);
+    facts.backing.extend(backing);
+}
+
+fn run(path: &RepoPath, line: usize, name: &str, command: &str) -> Run {
+    Run::new(Kind::Platform, Place::line(path.clone(), line), name, command)
+}
+
+fn read_fly(path: &RepoPath, node: &Node, runs: &mut Vec<Run>) {
+    if let Some(entry) = node.at(&["deploy"]).and_then(|deploy| deploy.get("release_command")) {
+        let mut release = run(path, entry.line, "release", entry.value.text().unwrap_or_default());
+        release.role = Role::Release;
+        runs.push(release);
+    }
+    for entry in node.at(&["processes"]).map(Node::entries).unwrap_or_default() {
+        runs.push(run(path, entry.line, &entry.key, entry.value.text().unwrap_or_default()));
+    }
+}
+
+/// The App Platform's specification.
+fn read_app_platform(
+    path: &RepoPath,
+    node: &Node,
+    runs: &mut Vec<Run>,
+    backing: &mut Vec<Backing>,
+) {
+    for (kind, role) in [
+        ("services", Role::Web),
+        ("workers", Role::Worker),
+        ("jobs", Role::Release),
+        ("static_sites", Role::Task),
+    ] {
+        for item in node.at(&[kind]).map(Node::items).unwrap_or_default() {
+            let name = item.text_at(&["name"]).unwrap_or_default();
+            let command = item.get("run_command");
+            let line = command.map_or(item.line, |entry| entry.line);
+            let text = command.and_then(|entry| entry.value.text()).unwrap_or_default();
+            if role == Role::Task || text.is_empty() && role != Role::Web {
+                continue;
+            }
+            let mut found = run(path, line, name, text);
+            found.role = role;
+            runs.push(found);
+        }
+    }
+    for item in node.at(&["databases"]).map(Node::items).unwrap_or_default() {
+        let engine = match item.text_at(&["engine"]).unwrap_or("PG") {
+            "PG" => "postgres",
+            "MYSQL" => "mysql",
+            "MONGODB" => "mongodb",
+            _ => "redis",
+        };
+        let version = item.get("version");
+        backing.push(Backing {
+            place: Place::line(
+                path.clone(),
+                item.get("engine").map_or(item.line, |entry| entry.line),
+            ),
+            engine: engine.to_owned(),
+            version: version.and_then(|entry| entry.value.text()).map(str::to_owned),
+        });
+    }
+}
+
+fn read_render(path: &RepoPath, node: &Node, runs: &mut Vec<Run>) {
+    for item in node.at(&["services"]).map(Node::items).unwrap_or_default() {
+        let name = item.text_at(&["name"]).unwrap_or_default();
+        let role = match item.text_at(&["type"]) {
+            Some("worker") => Role::Worker,
+            Some("cron" | "redis" | "keyvalue") => continue,
+            _ => Role::Web,
+        };
+        if let Some(entry) = item.get("preDeployCommand") {
+            let mut found =
+                run(path, entry.line, "release", entry.value.text().unwrap_or_default());
+            found.role = Role::Release;
+            runs.push(found);
+        }
+        if let Some(entry) = item.get("startCommand").or_else(|| item.get("dockerCommand")) {
+            let mut found = run(path, entry.line, name, entry.value.text().unwrap_or_default());
+            found.role = role;
+            runs.push(found);
+        }
+    }
+}
+
+fn read_heroku(path: &RepoPath, node: &Node, runs: &mut Vec<Run>) {
+    for entry in node.at(&["run"]).map(Node::entries).unwrap_or_default() {
+        let command = entry.value.text().or_else(|| entry.value.text_at(&["command"]));
+        runs.push(run(path, entry.line, &entry.key, command.unwrap_or_default()));
+    }
+    if let Some(entry) = node.get("release") {
+        let command = entry.value.at(&["command"]);
+        let items = command.map(Node::items).unwrap_or_default();
+        let text = items.iter().filter_map(Node::text).collect::<Vec<_>>().join(" && ");
+        let mut found = run(path, entry.line, "release", &text);
+        found.role = Role::Release;
+        runs.push(found);
+    }
+}
+
+fn read_railway(path: &RepoPath, node: &Node, runs: &mut Vec<Run>) {
+    let Some(deploy) = node.at(&["deploy"]) else { return };
+    for (key, name) in [("startCommand", "web"), ("preDeployCommand", "release")] {
+        if let Some(entry) = deploy.get(key) {
+            runs.push(run(path, entry.line, name, entry.value.text().unwrap_or_default()));
+        }
+    }
+}
+
+fn read_kubernetes(path: &RepoPath, node: &Node, runs: &mut Vec<Run>, backing: &mut Vec<Backing>) {
+    let kind = node.text_at(&["kind"]).unwrap_or_default();
+    let template = match kind {
+        "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicaSet" => {
+            node.at(&["spec", "template", "spec"])
+        }
+        "CronJob" => node.at(&["spec", "jobTemplate", "spec", "template", "spec"]),
+        "Pod" => node.at(&["spec"]),
+        _ => None,
+    };
+    let Some(template) = template else { return };
+    for (key, is_first) in [("initContainers", true), ("containers", false)] {
+        for item in template.at(&[key]).map(Node::items).unwrap_or_default() {
+            let image = item.text_at(&["image"]).unwrap_or_default();
+            let line = item.get("image").map_or(item.line, |entry| entry.line);
+            if let Some((engine, version)) = super::compose::engine(image) {
+                backing.push(Backing { place: Place::line(path.clone(), line), engine, version });
+                continue;
+            }
+            let words = ["command", "args"].iter().flat_map(|key| {
+                item.at(&[key]).map(Node::items).unwrap_or_default().iter().filter_map(Node::text)
+            });
+            let command = words.collect::<Vec<_>>().join(" ");
+            let name = item.text_at(&["name"]).unwrap_or_default();
+            let line =
+                item.get("command").or_else(|| item.get("args")).map_or(line, |entry| entry.line);
+            let mut found =
+                Run::new(Kind::Kubernetes, Place::line(path.clone(), line), name, &command);
+            found.is_shell = false;
+            if is_first || kind == "Job" {
+                found.role = Role::Release;
+            } else if kind == "CronJob" {
+                found.role = Role::Task;
+            }
+            runs.push(found);
+        }
+    }
+}

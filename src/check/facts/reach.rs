@@ -1,0 +1,484 @@
+//! Which files a long-running process reaches, by local imports from where it is started.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::Facts;
+use super::run::{Role, is_server};
+use crate::check::language::Language;
+use crate::check::sources::{Part, Source, Sources, folder_of, folders};
+use crate::tree::RepoPath;
+
+/// Who reaches a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reached {
+    /// A long-running process.
+    Served,
+    /// Only what is run once.
+    Task,
+    /// Nothing: a test, an example, what somebody else wrote, or what nobody imports.
+    Nobody,
+}
+
+/// Who reaches which file.
+#[derive(Debug, Default)]
+pub struct Reach {
+    files: BTreeMap<RepoPath, Reached>,
+    /// Where processes start.
+    pub entries: BTreeSet<RepoPath>,
+}
+
+/// Names of files that start a service where nothing says which one does.
+const USUAL_ENTRIES: [&str; 17] = [
+    "server.js",
+    "app.js",
+    "index.js",
+    "main.js",
+    "src/server.js",
+    "src/app.js",
+    "src/index.js",
+    "src/main.js",
+    "bin/www",
+    "src/main.ts",
+    "src/server.ts",
+    "src/index.ts",
+    "src/app.ts",
+    "server.ts",
+    "index.ts",
+    "app.ts",
+    "main.ts",
+];
+const PYTHON_ENTRIES: [&str; 10] = [
+    "wsgi.py",
+    "asgi.py",
+    "main.py",
+    "app.py",
+    "application.py",
+    "run.py",
+    "server.py",
+    "autoapp.py",
+    "manage.py",
+    "__main__.py",
+];
+
+static SCRIPT_IMPORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?:\brequire\s*\(\s*|\bimport\s*\(\s*|\bfrom\s+|\bimport\s+)["'`]([^"'`\n]{1,200})["'`]|(?:__dirname|import\.meta\.dirname),?\s*\+?\s*["']([\w./-]{2,100})["']"#,
+    )
+    .ok()
+});
+static PYTHON_IMPORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?m)^[ \t]*(?:from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([\w., \t]+))").ok()
+});
+
+/// The files that an import leads to.
+struct Resolver<'s> {
+    sources: &'s Sources,
+    /// Folders in which absolute imports are looked up.
+    roots: BTreeSet<String>,
+}
+
+impl Reach {
+    /// Finds it out.
+    #[must_use]
+    pub fn find(sources: &Sources, facts: &Facts) -> Self {
+        let mut roots: BTreeSet<String> = BTreeSet::from([String::new(), "src/".to_owned()]);
+        for app in &facts.apps {
+            roots.insert(app.folder().to_owned());
+            roots.insert(format!("{}src/", app.folder()));
+        }
+        let resolver = Resolver { sources, roots };
+        let entries = find_entries(&resolver, facts);
+        let served = resolver.close(&entries);
+        let task_entries: BTreeSet<RepoPath> = find_tasks(&resolver, facts);
+        let tasks = resolver.close(&task_entries);
+        let has_entry = |language| {
+            entries.iter().any(|path| {
+                sources
+                    .get(path)
+                    .and_then(|found| found.grammar)
+                    .is_some_and(|found| found.language() == language)
+            })
+        };
+        let knows_scripts = has_entry(Language::JavaScript);
+        let knows_python = has_entry(Language::Python);
+        let packages: BTreeSet<&str> =
+            served.iter().filter_map(|path| folders(path).next()).collect();
+        let is_django = facts.declares(&["django"]) || sources.has("manage.py");
+
+        let mut files = BTreeMap::new();
+        for (path, source, grammar) in sources.code() {
+            let reached = match source.part {
+                Part::Test | Part::Foreign => Reached::Nobody,
+                Part::Task | Part::Migration if !served.contains(path) => Reached::Task,
+                _ if served.contains(path) => Reached::Served,
+                _ if tasks.contains(path) => Reached::Task,
+                _ => match grammar.language() {
+                    Language::Rust => rust_reach(path, facts),
+                    // Frameworks find modules by themselves: what stands in a served package counts.
+                    Language::Python if is_django => Reached::Served,
+                    Language::Python if knows_python => {
+                        let is_beside =
+                            folders(path).next().is_some_and(|first| packages.contains(first));
+                        if is_beside && !source.text.contains("__main__") {
+                            Reached::Served
+                        } else {
+                            Reached::Task
+                        }
+                    }
+                    Language::JavaScript if is_frontend(path, facts) => Reached::Nobody,
+                    Language::JavaScript if knows_scripts => Reached::Task,
+                    _ => Reached::Served,
+                },
+            };
+            let reached = match grammar.language() {
+                Language::JavaScript if is_frontend(path, facts) => Reached::Nobody,
+                _ => reached,
+            };
+            files.insert(path.clone(), reached);
+        }
+        Self { files, entries }
+    }
+
+    #[must_use]
+    pub fn of(&self, path: &RepoPath) -> Reached {
+        self.files.get(path).copied().unwrap_or(Reached::Nobody)
+    }
+
+    /// The files that a long-running process reaches.
+    pub fn served(&self) -> impl Iterator<Item = &RepoPath> {
+        self.files.iter().filter(|(_, reached)| **reached == Reached::Served).map(|(path, _)| path)
+    }
+}
+
+/// Rust compiles what its crate's modules name: here all below `src`, binaries beside the service's apart.
+fn rust_reach(path: &RepoPath, facts: &Facts) -> Reached {
+    let mut crates: Vec<_> =
+        facts.apps.iter().filter(|app| app.language == Language::Rust && !app.is_virtual).collect();
+    crates.sort_by_key(|app| std::cmp::Reverse(app.folder().len()));
+    let Some(own) = crates.iter().find(|app| path.as_str().starts_with(app.folder())) else {
+        return Reached::Served;
+    };
+    let below = path.as_str().strip_prefix(own.folder()).unwrap_or_default();
+    if below == "build.rs" {
+        return Reached::Task;
+    }
+    if let Some(name) = below.strip_prefix("src/bin/") {
+        let is_server =
+            ["server", "web", "api", "main", "app"].iter().any(|word| name.contains(word));
+        return if is_server { Reached::Served } else { Reached::Task };
+    }
+    let is_tool = ["cli", "xtask", "migration", "migrations", "tools"]
+        .iter()
+        .any(|name| folders(&own.manifest).any(|folder| folder == *name));
+    if is_tool { Reached::Task } else { Reached::Served }
+}
+
+/// Whether the nearest manifest has packages for a browser and none for a server.
+fn is_frontend(path: &RepoPath, facts: &Facts) -> bool {
+    let near = facts
+        .apps
+        .iter()
+        .filter(|app| {
+            app.language == Language::JavaScript && path.as_str().starts_with(app.folder())
+        })
+        .max_by_key(|app| app.folder().len());
+    near.is_some_and(|app| {
+        let is_browser = [
+            "react",
+            "react-dom",
+            "vue",
+            "svelte",
+            "@angular/core",
+            "vite",
+            "preact",
+            "solid-js",
+            "esbuild",
+            "webpack",
+        ]
+        .iter()
+        .any(|package| app.find(package).is_some());
+        is_browser && !app.serves()
+    })
+}
+
+fn find_entries(resolver: &Resolver<'_>, facts: &Facts) -> BTreeSet<RepoPath> {
+    let mut entries = BTreeSet::new();
+    for run in &facts.runs {
+        if matches!(run.role, Role::Web | Role::Worker) {
+            for step in &run.steps {
+                entries.extend(resolver.named_in(&run.folder, &step.text));
+            }
+        }
+    }
+    for app in facts.apps.iter().filter(|app| app.serves()) {
+        match app.language {
+            Language::JavaScript => {
+                let has_own = entries
+                    .iter()
+                    .any(|path| path.as_str().starts_with(app.folder()) && is_script(path));
+                if !has_own {
+                    let main = app.main.iter().map(String::as_str);
+                    let usual = main
+                        .chain(USUAL_ENTRIES)
+                        .filter_map(|name| resolver.script(app.folder(), name));
+                    entries.extend(usual.take(1));
+                }
+            }
+            Language::Python => {
+                let has_own = entries.iter().any(|path| path.file_name().ends_with(".py"));
+                if !has_own {
+                    let is_entry = |path: &&RepoPath| {
+                        PYTHON_ENTRIES.contains(&path.file_name())
+                            && path.as_str().starts_with(app.folder())
+                            && folders(path).count() <= folders(&app.manifest).count() + 3
+                    };
+                    let own = resolver
+                        .sources
+                        .code()
+                        .filter(|(_, source, _)| source.part == Part::Service);
+                    entries.extend(own.map(|(path, ..)| path).filter(is_entry).cloned());
+                }
+            }
+            Language::Rust => {}
+        }
+    }
+    entries
+}
+
+fn is_script(path: &RepoPath) -> bool {
+    !path.file_name().ends_with(".py") && !path.file_name().ends_with(".rs")
+}
+
+fn find_tasks(resolver: &Resolver<'_>, facts: &Facts) -> BTreeSet<RepoPath> {
+    let mut entries = BTreeSet::new();
+    for app in &facts.apps {
+        for script in &app.scripts {
+            let is_serving = ["start", "dev", "serve", "watch", "debug"]
+                .iter()
+                .any(|word| script.name.contains(word));
+            if !is_serving {
+                entries.extend(resolver.named_in(app.folder(), &script.command));
+            }
+        }
+    }
+    for run in facts.runs.iter().filter(|run| matches!(run.role, Role::Release | Role::Task)) {
+        for step in run.steps.iter().filter(|step| !is_server(&step.text)) {
+            entries.extend(resolver.named_in(&run.folder, &step.text));
+        }
+    }
+    entries
+}
+
+impl Resolver<'_> {
+    /// The files that a command names, as a path, or as a module of Python.
+    fn named_in(&self, folder: &str, command: &str) -> Vec<RepoPath> {
+        let mut found = Vec::new();
+        for word in command.split([' ', '\t', '"', '\'', '=', '\n']) {
+            let word = word.trim_matches(['[', ']', ',']);
+            if word.is_empty() || word.starts_with('-') {
+                continue;
+            }
+            let module = word.split(':').next().unwrap_or_default().trim_end_matches("()");
+            let is_module = !module.is_empty()
+                && module.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+            let is_path = word.contains('/')
+                || word.ends_with(".js")
+                || word.ends_with(".ts")
+                || word.ends_with(".py")
+                || word.ends_with(".mjs")
+                || word.ends_with(".cjs");
+            if is_path {
+                found.extend(self.script(folder, word));
+                found.extend(self.file(&format!("{folder}{}", word.trim_start_matches("./"))));
+            }
+            if is_module && (word.contains(':') || word.contains('.') && !is_path) {
+                found.extend(self.module(folder, module));
+            }
+        }
+        if ["nest start", "nest build"].iter().any(|start| command.contains(start)) {
+            found.extend(self.file(&format!("{folder}src/main.ts")));
+        }
+        found
+    }
+
+    fn file(&self, path: &str) -> Option<RepoPath> {
+        let path = RepoPath::parse(&tidy(path)?).ok()?;
+        self.sources.get(&path).and_then(|source| source.grammar)?;
+        Some(path)
+    }
+
+    /// The script that a path means: without its end, as a folder's index, or as what was built from it.
+    fn script(&self, folder: &str, name: &str) -> Option<RepoPath> {
+        let name = name.trim_start_matches("./");
+        let plain = format!("{folder}{name}");
+        let mut names = vec![plain.clone()];
+        for built in ["dist/", "build/", "lib/", "out/"] {
+            if let Some(rest) = name.strip_prefix(built) {
+                names.extend([format!("{folder}src/{rest}"), format!("{folder}{rest}")]);
+            }
+        }
+        names.iter().find_map(|name| {
+            let bare =
+                [".js", ".mjs", ".cjs", ".jsx"].iter().find_map(|end| name.strip_suffix(end));
+            let as_typed = bare.and_then(|bare| {
+                [".ts", ".tsx", ".mts"].iter().find_map(|end| self.file(&format!("{bare}{end}")))
+            });
+            self.file(name).or(as_typed).or_else(|| {
+                [
+                    ".ts",
+                    ".tsx",
+                    ".js",
+                    ".mjs",
+                    ".cjs",
+                    ".jsx",
+                    "/index.ts",
+                    "/index.js",
+                    "/index.mjs",
+                    "/index.tsx",
+                    "/main.ts",
+                    "/main.js",
+                ]
+                .iter()
+                .find_map(|end| self.file(&format!("{}{end}", name.trim_end_matches('/'))))
+            })
+        })
+    }
+
+    fn module(&self, folder: &str, module: &str) -> Vec<RepoPath> {
+        let path = module.replace('.', "/");
+        let mut roots: Vec<String> = vec![folder.to_owned(), format!("{folder}src/")];
+        roots.extend(self.roots.iter().cloned());
+        let mut found = Vec::new();
+        for root in roots {
+            for name in [format!("{root}{path}.py"), format!("{root}{path}/__init__.py")] {
+                found.extend(self.file(&name));
+            }
+            if !found.is_empty() {
+                break;
+            }
+        }
+        found
+    }
+
+    fn close(&self, entries: &BTreeSet<RepoPath>) -> BTreeSet<RepoPath> {
+        let mut reached = entries.clone();
+        let mut open: VecDeque<RepoPath> = entries.iter().cloned().collect();
+        while let Some(path) = open.pop_front() {
+            let Some(source) = self.sources.get(&path) else { continue };
+            for next in self.imports(&path, source) {
+                if reached.insert(next.clone()) {
+                    open.push_back(next);
+                }
+            }
+        }
+        reached
+    }
+
+    fn imports(&self, path: &RepoPath, source: &Source) -> Vec<RepoPath> {
+        match source.grammar.map(crate::check::language::Grammar::language) {
+            Some(Language::JavaScript) => self.script_imports(path, &source.text),
+            Some(Language::Python) => self.python_imports(path, &source.text),
+            _ => Vec::new(),
+        }
+    }
+
+    fn script_imports(&self, path: &RepoPath, text: &str) -> Vec<RepoPath> {
+        let Some(pattern) = SCRIPT_IMPORT.as_ref() else { return Vec::new() };
+        let folder = folder_of(path);
+        let mut found = Vec::new();
+        for import in pattern.captures_iter(text) {
+            if let Some(name) = import.get(1).map(|name| name.as_str()) {
+                if name.starts_with('.') {
+                    found.extend(self.script("", &format!("{folder}{name}")));
+                } else {
+                    let bare =
+                        name.strip_prefix("@/").or_else(|| name.strip_prefix("~/")).unwrap_or(name);
+                    let bare = bare.strip_prefix('#').unwrap_or(bare);
+                    found.extend(self.roots.iter().find_map(|root| self.script(root, bare)));
+                }
+            } else if let Some(name) = import.get(2).map(|name| name.as_str()) {
+                // A folder that is loaded as a whole.
+                let Some(below) = tidy(&format!("{folder}{}", name.trim_start_matches('/'))) else {
+                    continue;
+                };
+                let below = format!("{below}/");
+                let inside =
+                    self.sources.code().filter(|(path, ..)| path.as_str().starts_with(&below));
+                found.extend(inside.map(|(path, ..)| path.clone()));
+            }
+        }
+        found
+    }
+
+    fn python_imports(&self, path: &RepoPath, text: &str) -> Vec<RepoPath> {
+        let Some(pattern) = PYTHON_IMPORT.as_ref() else { return Vec::new() };
+        let folder = folder_of(path);
+        let mut found = Vec::new();
+        for import in pattern.captures_iter(text) {
+            if let Some(names) = import.get(3) {
+                for name in names.as_str().split(',') {
+                    let name = name.split_whitespace().next().unwrap_or_default();
+                    found.extend(self.module(folder, name));
+                }
+                continue;
+            }
+            let module = import.get(1).map_or("", |module| module.as_str());
+            let names = import.get(2).map_or("", |names| names.as_str());
+            let dots = module.len() - module.trim_start_matches('.').len();
+            let name = module.trim_start_matches('.');
+            let base = if dots == 0 {
+                None
+            } else {
+                let mut base = folder;
+                for _ in 1..dots {
+                    base = base.trim_end_matches('/').rfind('/').map_or("", |end| &base[..=end]);
+                }
+                Some(base)
+            };
+            let look_up = |module: &str| match base {
+                Some(base) => {
+                    let path = module.replace('.', "/");
+                    [format!("{base}{path}.py"), format!("{base}{path}/__init__.py")]
+                        .iter()
+                        .filter_map(|name| self.file(name))
+                        .collect()
+                }
+                None => self.module(folder, module),
+            };
+            if !name.is_empty() {
+                found.extend(look_up(name));
+            }
+            for imported in names.trim_matches(['(', ')']).split(',') {
+                let imported = imported.split_whitespace().next().unwrap_or_default();
+                if imported.is_empty() || imported == "*" {
+                    continue;
+                }
+                let full = if name.is_empty() {
+                    imported.to_owned()
+                } else {
+                    format!("{name}.{imported}")
+                };
+                found.extend(look_up(&full));
+            }
+        }
+        found
+    }
+}
+
+/// A path without `.` and `..`; nothing where it leads out.
+fn tidy(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}

@@ -1,0 +1,112 @@
+//! Port binding: does it bring its server, and bind to the port that it is told?
+
+use super::case::{Case, Judgement};
+use super::facts::run::Role;
+use super::finding::{Place, Verdict};
+use super::language::Language;
+use super::unknown;
+use crate::error::Result;
+
+/// Servers that a Python service is run by.
+const PYTHON_SERVERS: [&str; 15] = [
+    "gunicorn",
+    "uvicorn",
+    "hypercorn",
+    "daphne",
+    "waitress",
+    "uwsgi",
+    "granian",
+    "gevent",
+    "eventlet",
+    "cheroot",
+    "fastapi run",
+    "aiohttp",
+    "tornado",
+    "sanic",
+    "meinheld",
+];
+
+pub fn prepare(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    let servers = facts.servers();
+    for run in &servers {
+        for step in &run.steps {
+            let text = step.text.as_str();
+            let reads =
+                ["$PORT", "${PORT", "$port", "${port"].iter().any(|name| text.contains(name));
+            let binds = ["--bind", " -b ", "--port", "-p ", "0.0.0.0:"]
+                .iter()
+                .any(|flag| text.contains(flag));
+            if reads || text.contains("gunicorn") && !binds || text.contains("fastapi run") {
+                case.mark("port-from-environment", step.place.clone(), "")?;
+            }
+        }
+    }
+    let reads_port = case.has("port-from-environment") || case.has("port-variable");
+    if reads_port {
+        case.drop_marks(|mark| matches!(mark.rule.id.as_str(), "port-literal" | "port-by-default"));
+    }
+    // A server's own configuration in code reads it, where both belong to one app.
+    let reading: Vec<_> = case.by("port-variable").map(|mark| mark.place.path.clone()).collect();
+    let replaced: Vec<Place> = servers
+        .iter()
+        .filter(|run| reading.iter().any(|path| path.as_str().starts_with(&run.folder)))
+        .flat_map(|run| run.steps.iter().map(|step| step.place.clone()))
+        .collect();
+    case.drop_marks(|mark| mark.rule.id == "port-in-command" && replaced.contains(&mark.place));
+    let is_python = |language: Language| language == Language::Python;
+    let python: Vec<_> = facts.apps.iter().filter(|app| is_python(app.language)).collect();
+    let serves_python = python.iter().any(|app| app.serves());
+    let has_server = facts.declares(&PYTHON_SERVERS)
+        || facts.images.iter().any(|image| {
+            image
+                .instructions
+                .iter()
+                .any(|found| PYTHON_SERVERS.iter().any(|server| found.text.contains(server)))
+        })
+        || servers
+            .iter()
+            .any(|run| PYTHON_SERVERS.iter().any(|server| run.command().contains(server)))
+        || ["fastapi", "fastapi-cli"].iter().any(|name| {
+            python
+                .iter()
+                .any(|app| app.find(name).is_some_and(|found| found.wanted.contains("standard")))
+        })
+        || case.by("port-literal").next().is_some();
+    let others = facts.apps.iter().any(|app| app.language != Language::Python && app.serves());
+    if serves_python
+        && !has_server
+        && !others
+        && !reads_port
+        && let Some(app) = python.iter().find(|app| app.serves())
+    {
+        let at = app
+            .dependencies
+            .iter()
+            .find(|found| ["flask", "django", "fastapi"].contains(&found.name.as_str()));
+        let place = Place::line(app.manifest.clone(), at.map_or(1, |found| found.line));
+        case.mark("no-server", place, "")?;
+    }
+    Ok(())
+}
+
+pub fn otherwise(case: &Case<'_>) -> Judgement {
+    let facts = case.facts;
+    // Rocket reads ROCKET_PORT, a managed framework its own variable.
+    if facts.declares(&["rocket", "next", "nuxt", "@strapi/strapi", "@adonisjs/core"]) {
+        return Judgement::new(Verdict::Met, "the framework reads its port from the environment");
+    }
+    if case.has("file-overridden-by-environment") {
+        return Judgement::new(
+            Verdict::Met,
+            "the address it binds is a setting that the environment overrides",
+        );
+    }
+    if facts.runs.iter().any(|run| run.role == Role::Web) || case.has("binds") {
+        return Judgement::new(
+            Verdict::Met,
+            "it brings its server, and binds where its configuration says",
+        );
+    }
+    unknown("nothing that is read binds a port")
+}

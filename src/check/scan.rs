@@ -1,0 +1,344 @@
+//! Runs the rules: those of syntax on the source that is reached, the others on what was read of definitions.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
+use ast_grep_core::matcher::MatcherExt;
+use ast_grep_core::tree_sitter::StrDoc;
+use ast_grep_core::{AstGrep, Node, NodeMatch};
+use rayon::prelude::*;
+
+use super::facts::Facts;
+use super::facts::image::{Image, Instruction};
+use super::facts::reach::Reached;
+use super::facts::run::{Role, Run};
+use super::facts::setting::Setting;
+use super::finding::{Mark, Place};
+use super::language::Grammar;
+use super::rule::{Compiled, Rule, Rules, Scope};
+use super::sources::{Source, Sources};
+use crate::error::{Error, Result};
+use crate::tree::RepoPath;
+
+type Tree = AstGrep<StrDoc<Grammar>>;
+type SyntaxNode<'t> = Node<'t, StrDoc<Grammar>>;
+
+/// The rules of one grammar; each is compiled when a file first has a word of it.
+#[derive(Debug)]
+pub struct Scanner {
+    grammar: Grammar,
+    candidates: Vec<Candidate>,
+    words: AhoCorasick,
+    /// For each word, the candidates that ask for it.
+    by_word: Vec<Vec<usize>>,
+    /// Candidates that ask for no word.
+    always: Vec<usize>,
+}
+
+/// A rule that a grammar may have.
+#[derive(Debug)]
+struct Candidate {
+    /// Its place in [`Rules::all`].
+    rule: usize,
+    /// Nothing where the grammar has none of its alternatives.
+    compiled: OnceLock<Option<Compiled>>,
+}
+
+/// Runs every rule.
+///
+/// # Errors
+/// An embedded rule is broken: a defect of this build.
+pub fn scan<'r>(sources: &Sources, facts: &Facts, rules: &'r Rules) -> Result<Vec<Mark<'r>>> {
+    let mut marks = Vec::new();
+    for grammar in Grammar::ALL {
+        let files: Vec<(&RepoPath, &Source)> = sources
+            .code()
+            .filter(|(path, _, found)| *found == grammar && facts.reach.of(path) != Reached::Nobody)
+            .map(|(path, source, _)| (path, source))
+            .collect();
+        if files.is_empty() {
+            continue;
+        }
+        let scanner = rules.scanner(grammar)?;
+        let wanted: Vec<bool> = rules.all().iter().map(|rule| is_wanted(rule, facts)).collect();
+        let found = files
+            .par_iter()
+            .map(|(path, source)| {
+                let reached = facts.reach.of(path);
+                scanner.scan(rules, path, &source.text, |at, rule| {
+                    wanted[at] && is_in_scope(rule, reached)
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        marks.extend(found.into_iter().flatten());
+    }
+    for rule in rules.all() {
+        marks.extend(scan_definitions(rule, facts));
+    }
+    Ok(marks)
+}
+
+fn is_wanted(rule: &Rule, facts: &Facts) -> bool {
+    let packages: Vec<&str> = rule.packages.iter().map(String::as_str).collect();
+    packages.is_empty() || facts.declares(&packages)
+}
+
+const fn is_in_scope(rule: &Rule, reached: Reached) -> bool {
+    match rule.scope {
+        Scope::Served => matches!(reached, Reached::Served),
+        Scope::Own => !matches!(reached, Reached::Nobody),
+        Scope::Task => matches!(reached, Reached::Task),
+    }
+}
+
+/// What one rule finds in a text of that grammar; for the rule's own examples.
+///
+/// # Errors
+/// The rule is broken: a defect of this build.
+pub fn scan_text<'r>(
+    rules: &'r Rules,
+    rule: &Rule,
+    grammar: Grammar,
+    text: &str,
+) -> Result<Vec<Mark<'r>>> {
+    let path = RepoPath::parse("example")?;
+    rules.scanner(grammar)?.scan(rules, &path, text, |_, other| other.id == rule.id)
+}
+
+/// Whether a text is of that grammar, as far as its parser can tell.
+#[must_use]
+pub fn is_of(grammar: Grammar, text: &str) -> bool {
+    Tree::try_new(text, grammar).is_ok_and(|tree| !tree.root().dfs().any(|node| node.is_error()))
+}
+
+impl Scanner {
+    /// # Errors
+    /// The words of the rules cannot be searched: a defect of this build.
+    pub fn new(rules: &[Rule], grammar: Grammar) -> Result<Self> {
+        let is_of =
+            |rule: &Rule| rule.rule.is_some() && rule.languages.contains(&grammar.language());
+        let of_grammar = rules.iter().enumerate().filter(|(_, rule)| is_of(rule));
+        let candidates: Vec<Candidate> =
+            of_grammar.map(|(rule, _)| Candidate { rule, compiled: OnceLock::new() }).collect();
+        let mut words: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut always = Vec::new();
+        for (at, candidate) in candidates.iter().enumerate() {
+            let rule = &rules[candidate.rule];
+            if rule.words.is_empty() {
+                always.push(at);
+            }
+            for word in &rule.words {
+                words.entry(word).or_default().push(at);
+            }
+        }
+        let (names, by_word): (Vec<&str>, Vec<Vec<usize>>) = words.into_iter().unzip();
+        let words =
+            AhoCorasick::builder().ascii_case_insensitive(true).build(&names).map_err(|error| {
+                Error::Embedded { path: "rules".to_owned(), reason: error.to_string() }
+            })?;
+        Ok(Self { grammar, candidates, words, by_word, always })
+    }
+
+    fn scan<'r>(
+        &self,
+        rules: &'r Rules,
+        path: &RepoPath,
+        text: &str,
+        wants: impl Fn(usize, &Rule) -> bool,
+    ) -> Result<Vec<Mark<'r>>> {
+        let mut is_active = vec![false; self.candidates.len()];
+        for at in &self.always {
+            is_active[*at] = true;
+        }
+        for found in self.words.find_overlapping_iter(text) {
+            for at in &self.by_word[found.pattern().as_usize()] {
+                is_active[*at] = true;
+            }
+        }
+        let mut active: Vec<(&'r Rule, &Compiled)> = Vec::new();
+        for (at, candidate) in self.candidates.iter().enumerate().filter(|(at, _)| is_active[*at]) {
+            let rule = &rules.all()[candidate.rule];
+            if wants(candidate.rule, rule) {
+                active.extend(self.compiled(at, rule)?.map(|compiled| (rule, compiled)));
+            }
+        }
+        if active.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Ok(tree) = Tree::try_new(text, self.grammar) else { return Ok(Vec::new()) };
+        let tests = test_ranges(&tree.root(), text, self.grammar);
+        let mut marks = Vec::new();
+        for node in tree.root().dfs() {
+            let kind = usize::from(node.kind_id());
+            for (rule, compiled) in
+                active.iter().filter(|(_, compiled)| compiled.kinds.contains(&kind))
+            {
+                let Some(found) = compiled.matcher.match_node(node.clone()) else { continue };
+                if !tests.iter().any(|range| range.contains(&node.range().start)) {
+                    marks.push(make_mark(rule, path, &found));
+                }
+            }
+        }
+        Ok(marks)
+    }
+
+    fn compiled(&self, at: usize, rule: &Rule) -> Result<Option<&Compiled>> {
+        let cell = &self.candidates[at].compiled;
+        if let Some(compiled) = cell.get() {
+            return Ok(compiled.as_ref());
+        }
+        let compiled = rule.compile(self.grammar)?;
+        Ok(cell.get_or_init(|| compiled).as_ref())
+    }
+}
+
+fn make_mark<'r>(
+    rule: &'r Rule,
+    path: &RepoPath,
+    found: &NodeMatch<'_, StrDoc<Grammar>>,
+) -> Mark<'r> {
+    // A rule may put its finger on a part of what it matches.
+    let environment = found.get_env();
+    let node = environment.get_match("HERE").unwrap_or_else(|| found.get_node());
+    let (start, end) = (node.start_pos(), node.end_pos());
+    let place = Place {
+        path: path.clone(),
+        line: start.line() + 1,
+        column: start.column(node) + 1,
+        end_line: end.line() + 1,
+        end_column: end.column(node) + 1,
+    };
+    let mut mark = Mark::new(rule, place);
+    if let Some(name) = rule.names.as_deref().and_then(|name| environment.get_match(name)) {
+        mark = mark.about(unquote(&name.text()));
+    }
+    if let Some(secret) = environment.get_match("SECRET") {
+        mark.secrets.push(unquote(&secret.text()).to_owned());
+    }
+    mark
+}
+
+fn unquote(text: &str) -> &str {
+    text.trim_start_matches(['b', 'r', 'f', 'u']).trim_matches(['"', '\'', '`'])
+}
+
+/// The spans of Rust's tests, which stand in the files that they test.
+fn test_ranges(root: &SyntaxNode<'_>, text: &str, grammar: Grammar) -> Vec<Range<usize>> {
+    if grammar != Grammar::Rust || !text.contains("test") {
+        return Vec::new();
+    }
+    let is_test = |node: &SyntaxNode<'_>| -> bool {
+        let text: Cow<'_, str> = node.text();
+        text.starts_with("#[cfg(test)")
+            || text.starts_with("#[cfg(all(test")
+            || text
+                .trim_end_matches(']')
+                .split('(')
+                .next()
+                .is_some_and(|name| name.ends_with("test"))
+    };
+    root.dfs()
+        .filter(|node| node.kind() == "attribute_item" && is_test(node))
+        .filter_map(|attribute| {
+            let item = attribute.next_all().find(|next| next.kind() != "attribute_item")?;
+            Some(item.range())
+        })
+        .collect()
+}
+
+fn scan_definitions<'r>(rule: &'r Rule, facts: &Facts) -> Vec<Mark<'r>> {
+    let mut marks = Vec::new();
+    if !is_wanted(rule, facts) {
+        return marks;
+    }
+    if rule.command.is_some() {
+        for run in facts.production() {
+            marks.extend(scan_run(rule, run));
+        }
+    }
+    if let Some(pattern) = &rule.pipeline {
+        let found = facts.pipeline.iter().filter(|step| pattern.is_match(&step.text));
+        marks.extend(found.map(|step| Mark::new(rule, step.place.clone())));
+    }
+    if rule.instruction.is_some() {
+        for image in &facts.images {
+            let found = image.instructions.iter().filter(|found| matches_instruction(rule, found));
+            marks.extend(found.map(|found| mark_instruction(rule, image, found)));
+        }
+    }
+    if rule.setting.is_some() {
+        for setting in facts.settings.iter().filter(|setting| matches_setting(rule, setting)) {
+            let mut mark = Mark::new(rule, setting.place.clone()).about(&setting.name);
+            if rule.secret {
+                mark.secrets.push(setting.value.clone());
+            }
+            marks.push(mark);
+        }
+    }
+    marks
+}
+
+fn mark_instruction<'r>(rule: &'r Rule, image: &Image, found: &Instruction) -> Mark<'r> {
+    let mut place = image.place(found);
+    // A long instruction: the line of it that says it.
+    if let Some(at) =
+        rule.instruction.as_ref().and_then(|pattern| pattern.matches.find(&found.text))
+    {
+        place.line += found.text[..at.start()].matches('\n').count();
+        place.end_line = place.line;
+    }
+    let what = found.text.split_whitespace().next().unwrap_or_default();
+    Mark::new(rule, place).about(what)
+}
+
+/// What a rule of commands finds in what is run.
+#[must_use]
+pub fn scan_run<'r>(rule: &'r Rule, run: &Run) -> Vec<Mark<'r>> {
+    let Some(pattern) = &rule.command else { return Vec::new() };
+    if !pattern.roles.is_empty() && !pattern.roles.contains(&run.role) {
+        return Vec::new();
+    }
+    let is_found = |text: &str| {
+        pattern.matches.is_match(text)
+            && !pattern.unless.as_ref().is_some_and(|unless| unless.is_match(text))
+    };
+    let found = run.steps.iter().filter(|step| is_found(&step.text));
+    found.map(|step| Mark::new(rule, step.place.clone()).about(&run.name)).collect()
+}
+
+/// Whether a rule of Dockerfiles finds something in an instruction.
+#[must_use]
+pub fn matches_instruction(rule: &Rule, instruction: &Instruction) -> bool {
+    rule.instruction.as_ref().is_some_and(|pattern| {
+        pattern.names.contains(&instruction.name)
+            && pattern.matches.is_match(&instruction.text)
+            && !pattern.unless.as_ref().is_some_and(|unless| unless.is_match(&instruction.text))
+    })
+}
+
+/// Whether a rule of settings finds something in one.
+#[must_use]
+pub fn matches_setting(rule: &Rule, setting: &Setting) -> bool {
+    rule.setting.as_ref().is_some_and(|pattern| {
+        let is_not = |unless: &Option<regex::Regex>, text: &str| {
+            !unless.as_ref().is_some_and(|unless| unless.is_match(text))
+        };
+        (pattern.origins.is_empty() || pattern.origins.contains(&setting.origin))
+            && pattern.name.is_match(&setting.name)
+            && is_not(&pattern.unless_name, &setting.name)
+            && pattern.value.as_ref().is_none_or(|value| value.is_match(&setting.value))
+            && is_not(&pattern.unless_value, &setting.value)
+    })
+}
+
+/// The role that a command has which stands alone, for the examples of rules.
+#[must_use]
+pub const fn default_role(roles: &[Role]) -> Role {
+    match roles {
+        [first, ..] => *first,
+        [] => Role::Web,
+    }
+}

@@ -1,0 +1,350 @@
+//! The texts of a repository that a check looks at, and what each file is there for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::finding::Unread;
+use super::language::Grammar;
+use crate::tree::{Entry, RepoPath, Tree};
+
+/// Larger than this, source is made by a program.
+const MAX_SOURCE: usize = 1 << 20;
+/// Deeper brackets than this, no person wrote.
+const MAX_NESTING: usize = 256;
+/// Longer lines than this, on average, are not for people.
+const MAX_LINE: usize = 400;
+
+/// What somebody else wrote, or a program did.
+const FOREIGN_FOLDERS: [&str; 26] = [
+    "node_modules",
+    "bower_components",
+    "jspm_packages",
+    "vendor",
+    "vendors",
+    "third_party",
+    "third-party",
+    "venv",
+    ".venv",
+    "virtualenv",
+    "site-packages",
+    "dist",
+    "build",
+    "out",
+    "target",
+    ".next",
+    ".nuxt",
+    "coverage",
+    "htmlcov",
+    "__pycache__",
+    ".tox",
+    ".nox",
+    ".yarn",
+    ".cargo",
+    ".idea",
+    ".vscode",
+];
+const FRONTEND_FOLDERS: [&str; 6] =
+    ["public", "static", "assets", "wwwroot", "staticfiles", "templates"];
+const TEST_FOLDERS: [&str; 13] = [
+    "test",
+    "tests",
+    "__tests__",
+    "spec",
+    "specs",
+    "e2e",
+    "testing",
+    "fixtures",
+    "__mocks__",
+    "mocks",
+    "cypress",
+    "testdata",
+    "integration-tests",
+];
+const EXAMPLE_FOLDERS: [&str; 8] =
+    ["examples", "example", "samples", "docs", "doc", "benches", "benchmarks", "snapshots"];
+const TASK_FOLDERS: [&str; 9] =
+    ["scripts", "script", "tools", "commands", "seeds", "seeders", "seed", "devtools", "hack"];
+const MIGRATION_FOLDERS: [&str; 3] = ["migrations", "migration", "alembic"];
+
+/// What a file of source is there for, as far as its path tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    Service,
+    /// Run once, by hand or at a deploy.
+    Task,
+    Migration,
+    Test,
+    /// Examples, documents, what runs in a browser, what others wrote.
+    Foreign,
+}
+
+/// A text that was read.
+#[derive(Debug)]
+pub struct Source {
+    pub text: String,
+    pub grammar: Option<Grammar>,
+    pub part: Part,
+}
+
+/// The texts by their path.
+#[derive(Debug, Default)]
+pub struct Sources {
+    texts: BTreeMap<RepoPath, Source>,
+    /// Every path, read or not.
+    paths: BTreeSet<RepoPath>,
+    /// The paths that git tracks, where there is an index.
+    tracked: Option<BTreeSet<RepoPath>>,
+    pub unread: Vec<Unread>,
+}
+
+/// Whether a check reads what stands at `path`.
+#[must_use]
+pub fn wants(path: &RepoPath) -> bool {
+    if folders(path).any(|folder| FOREIGN_FOLDERS.contains(&folder)) {
+        return false;
+    }
+    let name = path.file_name();
+    if name.ends_with(".min.js") || name.ends_with(".bundle.js") || name.ends_with(".d.ts") {
+        return false;
+    }
+    match name.rsplit_once('.') {
+        Some((
+            _,
+            "rs" | "py" | "js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "toml"
+            | "yaml" | "yml" | "json" | "jsonc" | "ini" | "cfg" | "prisma" | "sh" | "conf",
+        )) => true,
+        Some((_, "txt" | "in")) => {
+            name.contains("require")
+                || name == "runtime.txt"
+                || folders(path).any(|f| f == "requirements")
+        }
+        Some((_, "lock")) => false,
+        Some(("", _)) => is_dot_file(name),
+        _ => {
+            is_image_name(name)
+                || name.starts_with("Procfile")
+                || name.starts_with(".env")
+                || name.ends_with(".env")
+                || name == "Pipfile"
+                || name == "Makefile"
+                || name == "justfile"
+                || (!name.contains('.') && folders(path).any(|folder| folder == "bin"))
+        }
+    }
+}
+
+fn is_dot_file(name: &str) -> bool {
+    name.starts_with(".env")
+        || matches!(
+            name,
+            ".flaskenv"
+                | ".gitignore"
+                | ".gitmodules"
+                | ".dockerignore"
+                | ".nvmrc"
+                | ".python-version"
+                | ".node-version"
+                | ".tool-versions"
+                | ".sequelizerc"
+        )
+}
+
+/// Whether a file of that name makes an image.
+#[must_use]
+pub fn is_image_name(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    if lower.ends_with(".dockerignore") {
+        return false;
+    }
+    lower == "dockerfile"
+        || lower == "containerfile"
+        || lower.starts_with("dockerfile.")
+        || lower.starts_with("dockerfile-")
+        || lower.ends_with(".dockerfile")
+}
+
+/// The folders that a path leads through.
+pub fn folders(path: &RepoPath) -> impl Iterator<Item = &str> {
+    let (folder, _) = path.as_str().rsplit_once('/').unwrap_or_default();
+    folder.split('/').filter(|part| !part.is_empty())
+}
+
+/// The folder of a path, with `/` at its end; nothing for the root.
+#[must_use]
+pub fn folder_of(path: &RepoPath) -> &str {
+    path.as_str().rfind('/').map_or("", |end| &path.as_str()[..=end])
+}
+
+impl Sources {
+    /// Takes the texts out of a tree. What cannot be read is named in `unread`.
+    #[must_use]
+    pub fn take(tree: &Tree, tracked: Option<BTreeSet<RepoPath>>) -> Self {
+        let mut sources = Self { tracked, ..Self::default() };
+        let submodules = submodules(tree);
+        for path in &submodules {
+            let reason = "it is a submodule: check it by itself".to_owned();
+            sources.unread.push(Unread { path: path.clone(), reason });
+        }
+        let is_inside = |path: &RepoPath| {
+            submodules.iter().any(|module| {
+                path.as_str()
+                    .strip_prefix(module.as_str())
+                    .is_some_and(|rest| rest.starts_with('/'))
+            })
+        };
+        for path in tree.files().filter(|path| !is_inside(path)) {
+            sources.paths.insert(path.clone());
+            if !wants(path) {
+                continue;
+            }
+            match tree.get(path) {
+                Some(Entry::File(content)) => sources.add(path, &content.bytes),
+                Some(Entry::Other(reason)) => {
+                    sources.unread.push(Unread { path: path.to_string(), reason });
+                }
+                _ => {}
+            }
+        }
+        sources
+    }
+
+    fn add(&mut self, path: &RepoPath, bytes: &[u8]) {
+        let mut refuse = |reason: &str| {
+            self.unread.push(Unread { path: path.to_string(), reason: reason.to_owned() });
+        };
+        if bytes.iter().take(8000).any(|byte| *byte == 0) {
+            return refuse("it is binary");
+        }
+        let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+        let grammar = Grammar::of(path.file_name(), &text);
+        let mut part = part_of(path);
+        if grammar.is_some() {
+            if bytes.len() > MAX_SOURCE {
+                return refuse("it is too large to be written by a person");
+            }
+            if bytes.len() > 4 * MAX_LINE && bytes.len() / (text.lines().count() + 1) > MAX_LINE {
+                part = Part::Foreign;
+            }
+        }
+        if nesting(&text) > MAX_NESTING {
+            return refuse("it nests too deep");
+        }
+        if matches!(text, std::borrow::Cow::Owned(_)) {
+            refuse("it is not UTF-8: what is not was passed over");
+        }
+        let text = text.into_owned();
+        self.texts.insert(path.clone(), Source { text, grammar, part });
+    }
+
+    /// Every text, by path.
+    pub fn iter(&self) -> impl Iterator<Item = (&RepoPath, &Source)> {
+        self.texts.iter()
+    }
+
+    /// Those of service code, tasks and tests.
+    pub fn code(&self) -> impl Iterator<Item = (&RepoPath, &Source, Grammar)> {
+        self.iter().filter_map(|(path, source)| Some((path, source, source.grammar?)))
+    }
+
+    #[must_use]
+    pub fn get(&self, path: &RepoPath) -> Option<&Source> {
+        self.texts.get(path)
+    }
+
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<&str> {
+        Some(&self.texts.get(&RepoPath::parse(path).ok()?)?.text)
+    }
+
+    /// Whether something stands at `path`.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        RepoPath::parse(path).is_ok_and(|path| self.paths.contains(&path))
+    }
+
+    /// Every path that is not ignored.
+    pub fn paths(&self) -> impl Iterator<Item = &RepoPath> {
+        self.paths.iter()
+    }
+
+    /// Whether git has it; where there is no index, whether git would take it.
+    #[must_use]
+    pub fn is_tracked(&self, path: &RepoPath) -> bool {
+        match &self.tracked {
+            Some(tracked) => tracked.contains(path),
+            None => self.paths.contains(path),
+        }
+    }
+
+    /// The files of that name, wherever they stand outside of what is foreign or a test.
+    pub fn named<'a>(
+        &'a self,
+        is_named: impl Fn(&str) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'a RepoPath, &'a Source)> {
+        self.iter().filter(move |(path, source)| {
+            is_named(path.file_name()) && !matches!(source.part, Part::Test | Part::Foreign)
+        })
+    }
+}
+
+fn submodules(tree: &Tree) -> BTreeSet<String> {
+    let text = tree.root_text(".gitmodules").unwrap_or_default();
+    let paths = text.lines().filter_map(|line| line.trim().strip_prefix("path"));
+    paths
+        .filter_map(|rest| rest.trim_start().strip_prefix('='))
+        .map(|path| path.trim().trim_end_matches('/').to_owned())
+        .filter(|path| !path.is_empty())
+        .collect()
+}
+
+/// How deep the brackets of a text nest at most.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => continue,
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// What a file is there for, by its path.
+#[must_use]
+pub fn part_of(path: &RepoPath) -> Part {
+    let name = path.file_name();
+    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    let is_in = |names: &[&str]| folders(path).any(|folder| names.contains(&folder));
+    let is_test_name = name.contains(".test.")
+        || name.contains(".spec.")
+        || name.contains(".e2e-spec.")
+        || stem.starts_with("test_")
+        || stem.ends_with("_test")
+        || stem.ends_with("_tests")
+        || matches!(
+            stem,
+            "test" | "tests" | "testing" | "conftest" | "pytest" | "noxfile" | "jest"
+        );
+    let is_task_name = stem.starts_with("seed")
+        || stem.starts_with("populate")
+        || matches!(
+            stem,
+            "manage" | "setup" | "fabfile" | "gulpfile" | "Gruntfile" | "build" | "seeder"
+        )
+        || name.contains(".config.");
+    let is_shell = [".sh", "Procfile"].iter().any(|end| name.ends_with(end));
+    if is_in(&FOREIGN_FOLDERS) || is_in(&EXAMPLE_FOLDERS) {
+        Part::Foreign
+    } else if is_test_name || is_in(&TEST_FOLDERS) {
+        Part::Test
+    } else if is_in(&FRONTEND_FOLDERS) && !is_shell {
+        Part::Foreign
+    } else if is_in(&MIGRATION_FOLDERS) {
+        Part::Migration
+    } else if is_task_name || is_in(&TASK_FOLDERS) {
+        Part::Task
+    } else {
+        Part::Service
+    }
+}

@@ -1,0 +1,374 @@
+//! `dozen check` from outside: what it says of the services that dozen makes, of broken trees, and to machines.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use dozen::answers::question::Question;
+use dozen::answers::{Draft, Source};
+use dozen::check::finding::{Report, Verdict};
+use dozen::check::rule::Rules;
+use dozen::check::{self, Repository};
+use dozen::plan;
+use dozen::service::Service;
+use dozen::stack::Stack;
+use dozen::templates;
+use dozen::tree::{Content, RepoPath, Tree};
+use proptest::prelude::*;
+use serde_json::Value;
+use support::Place;
+
+/// A secret's value that must not show anywhere.
+const CANARY: &str = "canary7secret7value";
+
+static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::load().unwrap());
+
+fn judge(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Report {
+    let files = files.into_iter().filter_map(|(path, bytes)| {
+        Some((RepoPath::parse(&path).ok()?, Content { bytes, executable: false }))
+    });
+    let tree = Tree::from_files(files);
+    let repository = Repository { is_versioned: true, ..Repository::default() };
+    check::check(&tree, repository, &RULES, None, &[]).unwrap()
+}
+
+fn judge_texts(files: &[(&str, &str)]) -> Report {
+    judge(files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())))
+}
+
+fn render(stack: &str, options: &[(String, String)]) -> Vec<(String, Vec<u8>)> {
+    let mut draft = Draft::new(Question::all().unwrap());
+    draft.offer("name", "shop", Source::Default).unwrap();
+    draft.offer("stack", stack, Source::Default).unwrap();
+    for (key, value) in options {
+        draft.offer(key, value, Source::Default).unwrap();
+    }
+    draft.fill_defaults();
+    let service = Service::from_answers(&draft.complete().unwrap()).unwrap();
+    let rendered = templates::render(&templates::find_all(stack), &service).unwrap();
+    let plan = plan::plan(PathBuf::new(), &Tree::default(), rendered);
+    plan.changes.into_iter().map(|change| (change.path.to_string(), change.after.bytes)).collect()
+}
+
+fn combinations() -> Vec<Vec<(String, String)>> {
+    Question::options().unwrap().iter().fold(vec![Vec::new()], |rows, question| {
+        rows.iter()
+            .flat_map(|row| {
+                question.choices.iter().map(|choice| {
+                    let mut longer = row.clone();
+                    longer.push((question.key.clone(), choice.value.clone()));
+                    longer
+                })
+            })
+            .collect()
+    })
+}
+
+#[test]
+fn what_dozen_makes_is_green_with_every_answer() {
+    for stack in Stack::all().unwrap() {
+        for options in combinations() {
+            let report = judge(render(&stack.slug, &options));
+            let wrong: Vec<_> = report
+                .factors
+                .iter()
+                .filter(|said| said.verdict != Verdict::Met)
+                .map(|said| format!("{} {:?} {}", said.factor, said.verdict, said.reason))
+                .collect();
+            let findings: Vec<_> = report
+                .findings
+                .iter()
+                .map(|found| format!("{}:{} {}", found.place.path, found.place.line, found.rule))
+                .collect();
+            assert!(wrong.is_empty(), "{} {options:?}: {wrong:#?}\n{findings:#?}", stack.slug);
+            assert_eq!(report.unread, [], "{} {options:?}", stack.slug);
+        }
+    }
+}
+
+const LEAKING: [(&str, &str); 9] = [
+    (
+        "package.json",
+        "{\"name\": \"a\", \"dependencies\": {\"express\": \"5\"}, \"scripts\": {\"start\": \"node a.js\"}}",
+    ),
+    (
+        "a.js",
+        "const SECRET = 'canary7secret7value'\napp.use(session({ secret: 'canary7secret7value' }))\nmongoose.connect('mongodb://me:canary7secret7value@host/db')\nconst k = process.env.JWT_SECRET || 'canary7secret7value'\napp.listen(3000)",
+    ),
+    ("requirements.txt", "flask==3.0.0\n"),
+    (
+        "app.py",
+        "SECRET_KEY = 'canary7secret7value'\nKEY = os.environ.get('SECRET_KEY', 'canary7secret7value')\nurl = 'postgres://me:canary7secret7value@db/x'\nif form.password == 'canary7secret7value': pass\n",
+    ),
+    ("Cargo.toml", "[package]\nname = 'a'\n[dependencies]\naxum = '0.8'\n"),
+    (
+        "src/main.rs",
+        "const JWT_SECRET: &str = \"canary7secret7value\";\nfn main() { EncodingKey::from_secret(b\"canary7secret7value\"); }",
+    ),
+    (".env", "SECRET_KEY=canary7secret7value\n"),
+    (
+        "docker-compose.prod.yml",
+        "services:\n  a:\n    build: .\n    environment:\n      - SECRET_KEY=canary7secret7value\n      - DATABASE_URL=postgres://me:canary7secret7value@db/x\n",
+    ),
+    (
+        "config.json",
+        "{\"secret\": \"canary7secret7value\",\n\"database\": {\"password\": \"canary7secret7value\", \"host\": \"canary7secret7value\"}}",
+    ),
+];
+
+fn leaking_place() -> Place {
+    let place = Place::new();
+    for (path, text) in LEAKING {
+        place.write(path, text);
+    }
+    place
+}
+
+#[test]
+fn a_secret_is_in_no_output() {
+    let place = leaking_place();
+    for format in ["text", "json", "sarif", "github"] {
+        let run = place.run(["check", "--format", format]).expect(1);
+        assert!(!run.out.contains(CANARY) && !run.err.contains(CANARY), "{format}: {}", run.out);
+        let rules = [
+            "secret-literal",
+            "secret-default",
+            "env-file-secret",
+            "compose-secret",
+            "config-file-secret",
+        ];
+        for rule in rules {
+            assert!(run.out.contains(rule), "{format} does not name {rule}");
+        }
+    }
+    place.run(["check", "--write-baseline"]).expect(0);
+    let baseline = fs::read_to_string(place.path(".dozen-check.toml")).unwrap();
+    assert!(!baseline.contains(CANARY) && baseline.contains("secret-literal"));
+}
+
+#[test]
+fn json_is_what_the_schema_says() {
+    let place = leaking_place();
+    let schema = place.ok(["schema"]).json();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let report = place.run(["check", "--json"]).expect(1).json();
+    assert!(validator.is_valid(&report), "{:?}", validator.validate(&report));
+    assert_eq!(report["schema"], 1);
+    assert_eq!(report["factors"].as_array().unwrap().len(), 12);
+    let one = place.run(["check", "--json", "--factor", "logs"]).expect(0).json();
+    assert_eq!(one["factors"][0]["factor"], "logs");
+    assert!(validator.is_valid(&one));
+}
+
+#[test]
+fn sarif_is_what_its_schema_says() {
+    let schema: Value = serde_json::from_str(include_str!("check/sarif-2.1.0.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let place = leaking_place();
+    place.write("b.js", "// dozen: allow(secret-literal-in-script) a throw-away for the example\nconst SECRET = 'abcdefgh'\n");
+    let log = place.run(["check", "--format", "sarif"]).expect(1).json();
+    assert!(validator.is_valid(&log), "{:?}", validator.validate(&log));
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+    assert!(!results.is_empty());
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+    }
+}
+
+#[test]
+fn the_exit_code_follows_the_verdict_that_is_asked_for() {
+    let place = Place::new();
+    place.write("Cargo.toml", "[package]\nname = \"a\"\n[dependencies]\naxum = \"0.8\"\n");
+    place.write(
+        "src/main.rs",
+        "fn main() { env::var(\"PORT\"); axum::serve(a, b).with_graceful_shutdown(c); }",
+    );
+    place.write(".gitignore", "Cargo.lock\n");
+    place.run(["check"]).expect(0);
+    place.run(["check", "--fail-on", "partly"]).expect(1).prints(&["Cargo.lock is git-ignored"]);
+    place.run(["check", "--factor", "weather"]).expect(2).says(&["there is no factor"]);
+    place.run(["check", "nowhere"]).expect(2).says(&["nowhere"]);
+    place.run(["check", "--json", "--format", "sarif"]).expect(2);
+    let text = place.run(["check", "--output", "report.txt", "--fail-on", "partly"]).expect(1);
+    assert_eq!(text.out, "");
+    assert!(fs::read_to_string(place.path("report.txt")).unwrap().contains("dependencies"));
+}
+
+#[test]
+fn what_is_allowed_needs_a_reason() {
+    let text = |comment: &str| format!("{comment}\nSECRET_KEY = 'abcdefgh'\n");
+    let rule = "secret-literal";
+    let named = |report: &Report| report.findings.iter().any(|found| found.rule == rule);
+    let with = |comment: &str| {
+        judge_texts(&[("requirements.txt", "flask==3.0.0\n"), ("app.py", &text(comment))])
+    };
+    assert!(named(&with("# nothing")));
+    let allowed = with("# dozen: allow(secret-literal) only for the tour");
+    assert!(!named(&allowed) && allowed.notes.is_empty(), "{:?}", allowed.notes);
+    assert_eq!(allowed.allowed[0].reason, "only for the tour");
+    let reasonless = with("# dozen: allow(secret-literal)");
+    assert!(named(&reasonless) && reasonless.notes[0].message.contains("no reason"));
+    let unused = with("# dozen: allow(log-file) why not");
+    assert!(named(&unused) && unused.notes[0].message.contains("allows nothing"));
+}
+
+#[test]
+fn a_baseline_lets_be_what_was_there_and_no_more() {
+    let place = Place::new();
+    place.write("requirements.txt", "flask==3.0.0\n");
+    place.write("app.py", "SECRET_KEY = 'abcdefgh'\n");
+    place.run(["check", "--factor", "config"]).expect(1);
+    place.run(["check", "--write-baseline", "--factor", "config"]).expect(0).prints(&["reason"]);
+    place.run(["check", "--factor", "config"]).expect(0).prints(&["without a reason"]);
+    place.write("app.py", "\n\nSECRET_KEY = 'abcdefgh'\n");
+    place.run(["check", "--factor", "config"]).expect(0);
+    place.write("app.py", "SECRET_KEY = 'abcdefgh'\nJWT_SECRET = 'abcdefgh'\n");
+    place.run(["check", "--factor", "config"]).expect(1);
+    place.write("app.py", "pass\n");
+    place.run(["check", "--factor", "config"]).expect(0).prints(&["is not found any more"]);
+    place.write(".dozen-check.toml", "allow = 3");
+    place.run(["check"]).expect(2).says(&[".dozen-check.toml"]);
+}
+
+#[test]
+fn a_broken_tree_is_read_for_what_it_gives() {
+    let place = Place::new();
+    place.write("package.json", "{ \"name\": ");
+    place.write("Cargo.toml", "[package\nname");
+    place.write("pyproject.toml", [0xff, 0xfe, b'a']);
+    place.write("compose.yaml", "a: [b\n c: }");
+    place.write("docker-compose.yml", "a: &a [*a, *b]\n<<: *a\n");
+    place.write("app.py", b"SECRET_KEY = 'abc\xffdefgh'\n");
+    place.write("deep.js", "[".repeat(100_000));
+    place.write("deep.json", "[".repeat(100_000));
+    place.write("config/deep.yaml", "- ".repeat(10_000));
+    place.write("binary.py", b"\0\0\0\0");
+    place.write("Dockerfile", "FROM a\nRUN <<EOF\nnever ends\nCMD [\"a\" \\");
+    place.write("Procfile", "web:\n: a\nweb: \u{1b}[31m\n");
+    place.write(".gitmodules", "[submodule \"a\"]\n\tpath = sub\n");
+    place.write("sub/app.py", "SECRET_KEY = 'abcdefgh'\n");
+    place.write(".github/workflows/a.yml", "jobs: 3\n");
+    let large = fs::File::create(place.path("large.py")).unwrap();
+    large.set_len(200 << 20).unwrap();
+    symlink("..", place.path("loop")).unwrap();
+    symlink("nowhere", place.path("dangling.py")).unwrap();
+    let run = place.run(["check", "--json", "--fail-on", "never"]).expect(0);
+    let report = run.json();
+    let unread: BTreeSet<_> = report["unread"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|unread| unread["path"].as_str().unwrap())
+        .collect();
+    for path in [
+        "package.json",
+        "Cargo.toml",
+        "deep.js",
+        "deep.json",
+        "binary.py",
+        "large.py",
+        "sub",
+        "app.py",
+    ] {
+        assert!(unread.contains(path), "{path} is not named: {unread:?}");
+    }
+    let text = place.run(["check", "--fail-on", "never"]).expect(0);
+    assert!(!text.out.contains('\u{1b}'));
+}
+
+#[test]
+fn a_folder_with_nothing_in_it_can_be_checked() {
+    let place = Place::new();
+    let run = place.run(["check", "--json"]).expect(0);
+    let report = run.json();
+    let verdicts =
+        report["factors"].as_array().unwrap().iter().map(|said| said["verdict"].as_str().unwrap());
+    assert!(verdicts.into_iter().all(|verdict| verdict == "not determinable"), "{}", run.out);
+    place.git(".", &["init", "--quiet"]);
+    place.run(["check"]).expect(0);
+}
+
+#[test]
+fn what_git_tracks_counts_though_it_would_ignore_it() {
+    let place = Place::new();
+    place.git(".", &["init", "--quiet"]);
+    place.write(".gitignore", ".env\n");
+    place.write("requirements.txt", "flask==3.0.0\n");
+    place.write("app.py", "import os\nos.environ['A']\n");
+    place.write(".env", "SECRET_KEY=abcdefgh\n");
+    place.git(".", &["add", "app.py", "requirements.txt", ".gitignore"]);
+    assert!(!place.run(["check", "--fail-on", "never"]).out.contains("env-file"));
+    place.git(".", &["add", "--force", ".env"]);
+    assert!(place.run(["check", "--fail-on", "never"]).out.contains("env-file-secret"));
+}
+
+#[test]
+fn a_rule_can_be_explained() {
+    let place = Place::new();
+    place.ok(["explain", "secret-literal"]).prints(&["What it breaks", "Finds", "SECRET_KEY"]);
+    place.run(["explain", "secret-litteral"]).expect(2).says(&["did you mean `secret-literal`"]);
+}
+
+#[test]
+fn a_line_of_a_comment_a_test_or_a_vendored_file_is_no_finding() {
+    let report = judge_texts(&[
+        ("Cargo.toml", "[package]\nname = \"a\"\n[dependencies]\naxum = \"0.8\"\n"),
+        (
+            "src/main.rs",
+            "// const SECRET: &str = \"abcdefgh\";\nfn main() {}\n#[cfg(test)]\nmod tests {\n const SECRET: &str = \"abcdefgh\";\n}\n",
+        ),
+        ("tests/a.rs", "const SECRET: &str = \"abcdefgh\";"),
+        ("node_modules/a/index.js", "const SECRET = 'abcdefgh'"),
+        ("examples/a.py", "SECRET_KEY = 'abcdefgh'"),
+    ]);
+    let secrets: Vec<_> =
+        report.findings.iter().filter(|found| found.rule.contains("secret")).collect();
+    assert!(secrets.is_empty(), "{secrets:?}");
+}
+
+const NAMES: [&str; 22] = [
+    "package.json",
+    "Cargo.toml",
+    "pyproject.toml",
+    "requirements.txt",
+    "Pipfile",
+    "Procfile",
+    "Dockerfile",
+    "docker-compose.yml",
+    "compose.prod.yaml",
+    "fly.toml",
+    "app.yaml",
+    "render.yaml",
+    "app.json",
+    "heroku.yml",
+    ".env",
+    ".gitignore",
+    ".gitmodules",
+    ".github/workflows/a.yml",
+    "a.py",
+    "a.ts",
+    "src/main.rs",
+    "schema.prisma",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_bytes_make_it_panic(files in prop::collection::vec((0..NAMES.len(), prop::collection::vec(any::<u8>(), 0..200)), 1..6)) {
+        judge(files.into_iter().map(|(at, bytes)| (NAMES[at].to_owned(), bytes)));
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(files in prop::collection::vec((0..NAMES.len(), "[\\PC\\n\"'{}\\[\\]:=$#,<>*&|-]{0,200}"), 1..6)) {
+        judge(files.into_iter().map(|(at, text)| (NAMES[at].to_owned(), text.into_bytes())));
+    }
+}

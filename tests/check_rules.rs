@@ -1,0 +1,106 @@
+//! Every rule finds its own examples, and lets its own others be.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use dozen::check::document;
+use dozen::check::facts::image::Image;
+use dozen::check::facts::run::{Kind, Run};
+use dozen::check::facts::setting::{Origin, read_env};
+use dozen::check::finding::{Place, Polarity, Severity};
+use dozen::check::rule::{Rule, Rules};
+use dozen::check::scan;
+use dozen::tree::RepoPath;
+
+fn path(text: &str) -> RepoPath {
+    RepoPath::parse(text).unwrap()
+}
+
+/// Whether a rule finds something in an example, in any of its languages.
+fn finds(rules: &Rules, rule: &Rule, text: &str) -> bool {
+    if rule.rule.is_some() {
+        let grammars = rule.languages.iter().flat_map(|language| language.grammars());
+        return grammars
+            .into_iter()
+            .filter(|grammar| scan::is_of(**grammar, text))
+            .any(|grammar| !scan::scan_text(rules, rule, *grammar, text).unwrap().is_empty());
+    }
+    if let Some(pattern) = &rule.command {
+        let place = Place::line(path("Procfile"), 1);
+        let mut run = Run::new(Kind::Procfile, place, "web", text);
+        run.role = scan::default_role(&pattern.roles);
+        return !scan::scan_run(rule, &run).is_empty();
+    }
+    if let Some(pattern) = &rule.pipeline {
+        return pattern.is_match(text);
+    }
+    if rule.instruction.is_some() {
+        let image = Image::read(&path("Dockerfile"), text);
+        return image.instructions.iter().any(|found| scan::matches_instruction(rule, found));
+    }
+    if let Some(pattern) = &rule.setting {
+        let origin = pattern.origins.first().copied().unwrap_or(Origin::Env);
+        let settings = read_env(&path(".env"), text, origin);
+        return settings.iter().any(|setting| scan::matches_setting(rule, setting));
+    }
+    panic!("{} is applied by code: it needs no examples", rule.id);
+}
+
+#[test]
+fn every_rule_finds_its_invalid_examples_and_no_valid_one() {
+    let rules = Rules::load().unwrap();
+    let mut wrong = Vec::new();
+    for rule in rules.all() {
+        for example in &rule.invalid {
+            if !finds(&rules, rule, example) {
+                wrong.push(format!("{} does not find: {example}", rule.id));
+            }
+        }
+        for example in &rule.valid {
+            if finds(&rules, rule, example) {
+                wrong.push(format!("{} finds, and should not: {example}", rule.id));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rule_says_what_it_needs_to() {
+    for rule in Rules::load().unwrap().all() {
+        let id = &rule.id;
+        let is_data = rule.rule.is_some()
+            || rule.command.is_some()
+            || rule.instruction.is_some()
+            || rule.setting.is_some();
+        assert_eq!(rule.rule.is_some(), !rule.languages.is_empty(), "{id}");
+        assert!(
+            !is_data || !rule.valid.is_empty() && !rule.invalid.is_empty(),
+            "{id} has no examples"
+        );
+        if rule.polarity == Polarity::Against {
+            assert!(
+                !rule.why.is_empty() && !rule.fix.is_empty(),
+                "{id} does not say why, or what mends it"
+            );
+            assert!(rule.why.ends_with('.') && rule.fix.ends_with('.'), "{id}");
+        } else {
+            assert_eq!(rule.severity, Severity::Info, "{id}");
+        }
+        assert!(!rule.message.ends_with('.') && !rule.message.contains('\n'), "{id}");
+    }
+}
+
+#[test]
+fn a_document_is_read_with_its_lines() {
+    for (name, text) in [
+        ("a.yaml", "a:\n  b:\n    - c\n    - d\n"),
+        ("a.json", "{\n\"a\": {\"b\":\n [\"c\",\n \"d\"]}}"),
+        ("a.toml", "[a]\nb = [\n  'c',\n  'd',\n]\n"),
+    ] {
+        let read = document::read(name, text).unwrap();
+        let list = read[0].at(&["a", "b"]).unwrap();
+        let items: Vec<_> =
+            list.items().iter().map(|item| (item.text().unwrap(), item.line)).collect();
+        assert_eq!(items, [("c", 3), ("d", 4)], "{name}");
+    }
+}
