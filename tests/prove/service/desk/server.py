@@ -68,6 +68,10 @@ class Server:
         await told.wait()
         log.info("draining")
         self.draining = True
+        # asyncio forgets whom it has just accepted when it closes at once, and they would wait for us in vain.
+        for socket in listener.sockets:
+            asyncio.get_running_loop().remove_reader(socket)
+        await asyncio.sleep(0.01)
         listener.close()
         for writer in self.idle:
             writer.close()
