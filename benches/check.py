@@ -55,7 +55,7 @@ def words():
     for path in (HERE / "src/check/rules").rglob("*.yaml"):
         line = re.search(r"^words: \[(.*)\]$", path.read_text(), re.M)
         if line:
-            found.update(word.strip().strip("\"'") for word in line[1].split(","))
+            found.update(json.loads(f"[{line[1]}]") if '"' in line[1] else [w.strip() for w in line[1].split(',')])
     return sorted(found)
 
 
