@@ -12,11 +12,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use parking_lot::Mutex;
@@ -52,13 +52,42 @@ const OWNER: &str = "owner";
 /// A Unix socket's path has at most 107 bytes, and `PostgreSQL` puts one into a folder of the run.
 const LONGEST_BASE: usize = 40;
 
+/// Below the range from which the kernel takes the ports of outgoing connections.
+const PORTS: std::ops::Range<u16> = 20_000..32_500;
+/// How many ports a run takes at once.
+const BLOCK: u16 = 250;
+
+/// The ports of one run. Whoever listens on the first port of a block has all of it: two runs on one machine never
+/// give the same port away.
+#[derive(Debug, Default)]
+struct Ports {
+    held: Vec<TcpListener>,
+    left: std::ops::Range<u16>,
+}
+
+impl Ports {
+    fn next(&mut self) -> Result<u16> {
+        if let Some(port) = self.left.next() {
+            return Ok(port);
+        }
+        for first in PORTS.step_by(BLOCK.into()) {
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, first)) {
+                self.held.push(listener);
+                self.left = first + 1..first + BLOCK;
+                return self.left.next().context("a block of one port");
+            }
+        }
+        bail!("no block of free ports between {} and {}", PORTS.start, PORTS.end)
+    }
+}
+
 #[derive(Debug)]
 pub struct Tether {
     folder: PathBuf,
     warden: Mutex<Child>,
     pipe: Mutex<Option<ChildStdin>>,
     folders: AtomicU32,
-    next_port: AtomicU16,
+    ports: Mutex<Ports>,
 }
 
 impl Tether {
@@ -87,14 +116,12 @@ impl Tether {
             .spawn()
             .context("start the warden")?;
         let pipe = warden.stdin.take();
-        // Below the range from which the kernel takes the ports of outgoing connections; each run begins elsewhere.
-        let offset = u16::try_from(std::process::id() % 600).unwrap_or_default() * 20;
         Ok(Self {
             folder,
             warden: Mutex::new(warden),
             pipe: Mutex::new(pipe),
             folders: AtomicU32::new(0),
-            next_port: AtomicU16::new(20_000 + offset),
+            ports: Mutex::default(),
         })
     }
 
@@ -105,21 +132,17 @@ impl Tether {
         Ok(folder)
     }
 
-    /// A port that nobody holds and that this run has not given to anybody else.
+    /// A port that nobody holds and that no run gives to anybody else.
     pub fn fresh_port(&self) -> Result<u16> {
-        for _ in 0..10_000 {
-            let mut port = self.next_port.fetch_add(1, Ordering::Relaxed);
-            if port >= 32_500 {
-                self.next_port.store(20_000, Ordering::Relaxed);
-                port = 20_000;
-            }
+        let mut ports = self.ports.lock();
+        loop {
+            let port = ports.next()?;
             let free = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
                 && (TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok() || !has_ipv6());
             if free {
                 return Ok(port);
             }
         }
-        anyhow::bail!("no free port between 20000 and 32500")
     }
 
     /// Starts a command in a process group of its own, held until its leash is dropped.
