@@ -164,6 +164,12 @@ impl Tree {
         self.files.extend(paths);
     }
 
+    /// The files that git does not ignore, and what stands at those that were read.
+    #[must_use]
+    pub fn into_parts(self) -> (BTreeSet<RepoPath>, BTreeMap<RepoPath, Option<Entry>>) {
+        (self.files, self.seen.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The files that git does not ignore, sorted.
     pub fn files(&self) -> impl Iterator<Item = &RepoPath> {
         self.files.iter()

@@ -35,7 +35,7 @@ fn judge(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Report {
     });
     let tree = Tree::from_files(files);
     let repository = Repository { is_versioned: true, ..Repository::default() };
-    check::check(&tree, repository, &RULES, None, &[]).unwrap()
+    check::check(tree, repository, &RULES, None, &[]).unwrap()
 }
 
 fn judge_texts(files: &[(&str, &str)]) -> Report {

@@ -271,6 +271,9 @@ fn judge_list(case: &mut Case<'_>, app: &App, beside: &[&App]) -> Result<()> {
 fn find_undeclared(case: &Case<'_>) -> Vec<(RepoPath, usize, String)> {
     let facts = case.facts;
     let mut found = Vec::new();
+    if !case.has("imports-package") {
+        return found;
+    }
     let local = local_names(case);
     for mark in case.by("imports-package") {
         if facts.reach.of(&mark.place.path) != Reached::Served {

@@ -43,14 +43,14 @@ use self::finding::{
     Evidence, FactorReport, Finding, Mark, Polarity, Report, Severity, Unread, Verdict,
 };
 use self::mask::Secrets;
-use self::rule::Rules;
+use self::rule::{MAX_SUPPORT, Rules};
 use self::sources::Sources;
 use crate::error::Result;
 use crate::factor::Factor;
 use crate::tree::{RepoPath, Tree};
 
-/// So many lines speak for or against a factor at most; the rest says the same again.
-const MAX_EVIDENCE: usize = 12;
+/// So many lines speak against a factor at most; the rest says the same again.
+const MAX_EVIDENCE: usize = 48;
 
 /// What is known of a repository beside its tree.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ pub struct Repository {
 /// # Errors
 /// An embedded rule is broken: a defect of this build.
 pub fn check(
-    tree: &Tree,
+    tree: Tree,
     repository: Repository,
     rules: &Rules,
     baseline: Option<&allow::Baseline>,
@@ -201,8 +201,8 @@ fn describe(
         .into_iter()
         .map(|(_, said)| said)
         .partition(|said| said.polarity == Polarity::Against);
-    against.truncate(MAX_EVIDENCE * 4);
-    supporting.truncate(MAX_EVIDENCE);
+    against.truncate(MAX_EVIDENCE);
+    supporting.truncate(MAX_SUPPORT);
     against.append(&mut supporting);
     FactorReport {
         factor,

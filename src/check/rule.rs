@@ -23,6 +23,9 @@ use crate::factor::Factor;
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/check/rules");
 
+/// So many lines speak for a factor at most; the rest says the same again.
+pub const MAX_SUPPORT: usize = 12;
+
 /// Which code a rule of syntax looks at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -75,6 +78,9 @@ pub struct Rule {
     pub rule: Option<Value>,
     #[serde(default)]
     pub constraints: BTreeMap<String, Value>,
+    /// All of its marks count, and not only that there are some: for what speaks for a factor.
+    #[serde(default)]
+    pub exhaustive: bool,
     /// The meta variable of which the text goes into the message.
     pub names: Option<String>,
     /// The value in it is a secret: nothing prints it.
@@ -244,6 +250,12 @@ impl Rules {
 }
 
 impl Rule {
+    /// Whether a few marks of it say as much as all.
+    #[must_use]
+    pub fn is_enough(&self, marks: usize) -> bool {
+        self.polarity == Polarity::For && !self.exhaustive && marks >= MAX_SUPPORT
+    }
+
     /// The rule as one grammar has it; nothing where that has none of its alternatives.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use ast_grep_core::matcher::MatcherExt;
 use ast_grep_core::tree_sitter::StrDoc;
 use ast_grep_core::{AstGrep, Node, NodeMatch};
@@ -22,6 +22,10 @@ use super::rule::{Compiled, Rule, Rules, Scope};
 use super::sources::{Source, Sources};
 use crate::error::{Error, Result};
 use crate::tree::RepoPath;
+
+/// So many files are scanned at a time; after them, rules that have said enough rest. The order of files is theirs,
+/// so that the same tree gives the same answer.
+const BATCH: usize = 512;
 
 /// The rule that names imports: only files are parsed for it in which one may be undeclared.
 const IMPORTS: &str = "imports-package";
@@ -66,18 +70,27 @@ pub fn scan<'r>(sources: &Sources, facts: &Facts, rules: &'r Rules) -> Result<Ve
             continue;
         }
         let scanner = rules.scanner(grammar)?;
-        let wanted: Vec<bool> = rules.all().iter().map(|rule| is_wanted(rule, facts)).collect();
-        let found = files
-            .par_iter()
-            .map(|(path, source)| {
-                let reached = facts.reach.of(path);
-                scanner.scan(rules, path, &source.text, |at, rule| {
-                    let is_asked = rule.id != IMPORTS || facts.reach.imports_oddly(path);
-                    wanted[at] && is_asked && is_in_scope(rule, reached)
+        let mut wanted: Vec<bool> = rules.all().iter().map(|rule| is_wanted(rule, facts)).collect();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for batch in files.chunks(BATCH) {
+            let found = batch
+                .par_iter()
+                .map(|(path, source)| {
+                    let reached = facts.reach.of(path);
+                    scanner.scan(rules, path, &source.text, |at, rule| {
+                        let is_asked = rule.id != IMPORTS || facts.reach.imports_oddly(path);
+                        wanted[at] && is_asked && is_in_scope(rule, reached)
+                    })
                 })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        marks.extend(found.into_iter().flatten());
+                .collect::<Result<Vec<_>>>()?;
+            for mark in found.into_iter().flatten() {
+                *counts.entry(&mark.rule.id).or_default() += 1;
+                marks.push(mark);
+            }
+            for (at, rule) in rules.all().iter().enumerate() {
+                wanted[at] &= !rule.is_enough(counts.get(rule.id.as_str()).copied().unwrap_or(0));
+            }
+        }
     }
     for rule in rules.all() {
         marks.extend(scan_definitions(rule, facts));
@@ -139,10 +152,9 @@ impl Scanner {
             }
         }
         let (names, by_word): (Vec<&str>, Vec<Vec<usize>>) = words.into_iter().unzip();
-        let words = AhoCorasick::new(&names).map_err(|error| Error::Embedded {
-            path: "rules".to_owned(),
-            reason: error.to_string(),
-        })?;
+        let words = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(&names).map_err(
+            |error| Error::Embedded { path: "rules".to_owned(), reason: error.to_string() },
+        )?;
         Ok(Self { grammar, candidates, words, by_word, always })
     }
 

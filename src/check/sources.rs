@@ -1,12 +1,13 @@
 //! The texts of a repository that a check looks at, and what each file is there for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::finding::Unread;
 use super::language::Grammar;
-use crate::tree::{Entry, RepoPath, Tree};
+use crate::tree::{Content, Entry, RepoPath, Tree};
 
 /// Larger than this, source is made by a program.
 const MAX_SOURCE: usize = 1 << 20;
@@ -179,27 +180,31 @@ pub fn folder_of(path: &RepoPath) -> &str {
 impl Sources {
     /// Takes the texts out of a tree. What cannot be read is named in `unread`.
     #[must_use]
-    pub fn take(tree: &Tree, tracked: Option<BTreeSet<RepoPath>>) -> Self {
+    pub fn take(tree: Tree, tracked: Option<BTreeSet<RepoPath>>) -> Self {
         let mut sources = Self { tracked, ..Self::default() };
-        let submodules = submodules(tree);
+        let submodules = submodules(&tree);
         for path in &submodules {
             let reason = "it is a submodule: check it by itself".to_owned();
             sources.unread.push(Unread { path: path.clone(), reason });
         }
         let is_inside = |path: &RepoPath| {
             submodules.iter().any(|module| {
-                path.as_str()
-                    .strip_prefix(module.as_str())
-                    .is_some_and(|rest| rest.starts_with('/'))
+                let below = path.as_str().strip_prefix(module.as_str());
+                below.is_some_and(|rest| rest.starts_with('/'))
             })
         };
-        let mut contents = Vec::new();
-        for path in tree.files().filter(|path| !is_inside(path)) {
-            sources.paths.insert(path.clone());
-            if !wants(path) {
+        // What was not read with the others, because git would ignore it, is read now.
+        for path in tree.files().filter(|path| wants(path)) {
+            let _ = tree.get(path);
+        }
+        let (mut files, seen) = tree.into_parts();
+        files.retain(|path| !is_inside(path));
+        let mut contents: Vec<(RepoPath, Arc<Content>)> = Vec::new();
+        for (path, entry) in seen {
+            if !files.contains(&path) || !wants(&path) {
                 continue;
             }
-            match tree.get(path) {
+            match entry {
                 Some(Entry::File(content)) => contents.push((path, content)),
                 Some(Entry::Other(reason)) => {
                     sources.unread.push(Unread { path: path.to_string(), reason });
@@ -207,17 +212,24 @@ impl Sources {
                 _ => {}
             }
         }
-        let read: Vec<_> =
-            contents.par_iter().map(|(path, content)| read_source(path, &content.bytes)).collect();
-        for ((path, _), (source, reason)) in contents.iter().zip(read) {
-            if let Some(source) = source {
-                sources.texts.insert((*path).clone(), source);
-            }
+        let read: Vec<_> = contents
+            .into_par_iter()
+            .map(|(path, content)| {
+                let content = Arc::unwrap_or_clone(content);
+                let (source, reason) = read_source(&path, content.bytes);
+                (path, source, reason)
+            })
+            .collect();
+        for (path, source, reason) in read {
             if let Some(reason) = reason {
                 let reason = reason.to_owned();
                 sources.unread.push(Unread { path: path.to_string(), reason });
             }
+            if let Some(source) = source {
+                sources.texts.insert(path, source);
+            }
         }
+        sources.paths = files;
         sources
     }
 
@@ -273,27 +285,34 @@ impl Sources {
 }
 
 /// The text of a file, and what there is to say where it is not read, or not as it stands.
-fn read_source(path: &RepoPath, bytes: &[u8]) -> (Option<Source>, Option<&'static str>) {
+fn read_source(path: &RepoPath, mut bytes: Vec<u8>) -> (Option<Source>, Option<&'static str>) {
     if bytes.iter().take(8000).any(|byte| *byte == 0) {
         return (None, Some("it is binary"));
     }
-    let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    let (text, damage) = match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            (text, Some("it is not UTF-8: what is not was passed over"))
+        }
+    };
     let grammar = Grammar::of(path.file_name(), &text);
     let mut part = part_of(path);
     if grammar.is_some() {
-        if bytes.len() > MAX_SOURCE {
+        if text.len() > MAX_SOURCE {
             return (None, Some("it is too large to be written by a person"));
         }
-        if bytes.len() > 4 * MAX_LINE && bytes.len() / (text.lines().count() + 1) > MAX_LINE {
+        if text.len() > 4 * MAX_LINE && text.len() / (text.lines().count() + 1) > MAX_LINE {
             part = Part::Foreign;
         }
     }
     if nesting(&text) > MAX_NESTING {
         return (None, Some("it nests too deep"));
     }
-    let is_damaged = matches!(text, std::borrow::Cow::Owned(_));
-    let damage = is_damaged.then_some("it is not UTF-8: what is not was passed over");
-    (Some(Source { text: text.into_owned(), grammar, part }), damage)
+    (Some(Source { text, grammar, part }), damage)
 }
 
 fn submodules(tree: &Tree) -> BTreeSet<String> {

@@ -60,7 +60,7 @@ fn judge(
         tracked,
         is_versioned: git::find_enclosing(root).is_some(),
     };
-    check::check(&tree, repository, rules, baseline, factors)
+    check::check(tree, repository, rules, baseline, factors)
 }
 
 fn read_baseline(path: &PathBuf, is_asked_for: bool) -> Result<Option<Baseline>> {
