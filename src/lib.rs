@@ -4,7 +4,8 @@
 //!
 //! Data flows one way: `answers` (or `service::detect`, from a `tree`) make a [`service::Service`]; `templates`
 //! render the layers for it; `plan` decides, purely, what has to change in the tree; `ui` shows that and `apply`
-//! writes it. `prove` runs what a repository holds and looks from outside. `commands` has one file a verb, which does just this. See DESIGN in `CONTRIBUTING.md`.
+//! writes it. `check` judges a tree and changes nothing; `prove` runs what it holds and looks from outside. `commands` has
+//! one file a verb, which does just this. See DESIGN in `CONTRIBUTING.md`.
 
 pub mod answers;
 pub mod apply;

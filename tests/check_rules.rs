@@ -71,7 +71,8 @@ fn every_rule_says_what_it_needs_to() {
         let is_data = rule.rule.is_some()
             || rule.command.is_some()
             || rule.instruction.is_some()
-            || rule.setting.is_some();
+            || rule.setting.is_some()
+            || rule.pipeline.is_some();
         assert_eq!(rule.rule.is_some(), !rule.languages.is_empty(), "{id}");
         assert!(
             !is_data || !rule.valid.is_empty() && !rule.invalid.is_empty(),
@@ -87,6 +88,27 @@ fn every_rule_says_what_it_needs_to() {
             assert_eq!(rule.severity, Severity::Info, "{id}");
         }
         assert!(!rule.message.ends_with('.') && !rule.message.contains('\n'), "{id}");
+    }
+}
+
+#[test]
+fn every_rule_without_a_pattern_is_applied_by_code() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/check");
+    let code: String = std::fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
+        .collect();
+    for rule in Rules::load().unwrap().all() {
+        let is_data = rule.rule.is_some()
+            || rule.command.is_some()
+            || rule.instruction.is_some()
+            || rule.setting.is_some()
+            || rule.pipeline.is_some();
+        assert!(
+            is_data || code.contains(&format!("\"{}\"", rule.id)),
+            "{} is applied by nothing",
+            rule.id
+        );
     }
 }
 

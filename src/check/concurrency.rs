@@ -1,6 +1,8 @@
 //! Concurrency: can a second process of a type be started, and which types are there?
 
 use super::case::{Case, Judgement};
+use super::document::Node;
+use super::facts::compose::is_compose_name;
 use super::facts::run::{Kind, Role};
 use super::finding::{Place, Severity};
 use super::processes::LOCAL_STATE;
@@ -25,6 +27,14 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         let is_type = matches!(run.role, Role::Web | Role::Worker);
         if is_type && run.kind != Kind::Image {
             case.mark("process-type", run.place.clone(), &run.name)?;
+        }
+    }
+    for (path, node) in facts.documents(|path| is_compose_name(path.file_name())) {
+        for service in node.at(&["services"]).map(Node::entries).unwrap_or_default() {
+            let is_own = service.value.get("build").is_some();
+            if let Some(name) = service.value.get("container_name").filter(|_| is_own) {
+                case.mark("container-name", Place::line(path.clone(), name.line), "")?;
+            }
         }
     }
     // What every web process does when it starts, several do at once.

@@ -35,7 +35,31 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     }
     judge_runtimes(case)?;
     judge_engines(case)?;
+    judge_stand_ins(case)?;
     judge_images(case)
+}
+
+/// Tests on an engine in memory, where the service has another.
+fn judge_stand_ins(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    let stand_ins = [
+        ("mongodb-memory-server", &["mongoose", "mongodb"][..]),
+        ("sqlite3", &["pg", "mysql", "mysql2"]),
+        ("better-sqlite3", &["pg", "mysql", "mysql2"]),
+        ("pg-mem", &["pg"]),
+        ("ioredis-mock", &["ioredis"]),
+    ];
+    for app in &facts.apps {
+        for (name, real) in stand_ins {
+            let found = app.find(name).filter(|found| found.is_dev);
+            if let Some(found) = found
+                && real.iter().any(|package| app.declares(package))
+            {
+                case.mark("test-engine", Place::line(app.manifest.clone(), found.line), name)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The first number of a version; `latest` where there is none.

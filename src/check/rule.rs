@@ -65,6 +65,9 @@ pub struct Rule {
     /// A file without any of these words is not parsed for it.
     #[serde(default)]
     pub words: Vec<String>,
+    /// Nor is one that this does not match.
+    #[serde(default, with = "maybe_pattern")]
+    pub only_if: Option<Regex>,
     /// It holds only where one of these packages is declared.
     #[serde(default)]
     pub packages: Vec<String>,

@@ -23,6 +23,9 @@ use super::sources::{Source, Sources};
 use crate::error::{Error, Result};
 use crate::tree::RepoPath;
 
+/// The rule that names imports: only files are parsed for it in which one may be undeclared.
+const IMPORTS: &str = "imports-package";
+
 type Tree = AstGrep<StrDoc<Grammar>>;
 type SyntaxNode<'t> = Node<'t, StrDoc<Grammar>>;
 
@@ -69,7 +72,8 @@ pub fn scan<'r>(sources: &Sources, facts: &Facts, rules: &'r Rules) -> Result<Ve
             .map(|(path, source)| {
                 let reached = facts.reach.of(path);
                 scanner.scan(rules, path, &source.text, |at, rule| {
-                    wanted[at] && is_in_scope(rule, reached)
+                    let is_asked = rule.id != IMPORTS || facts.reach.imports_oddly(path);
+                    wanted[at] && is_asked && is_in_scope(rule, reached)
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -135,10 +139,10 @@ impl Scanner {
             }
         }
         let (names, by_word): (Vec<&str>, Vec<Vec<usize>>) = words.into_iter().unzip();
-        let words =
-            AhoCorasick::builder().ascii_case_insensitive(true).build(&names).map_err(|error| {
-                Error::Embedded { path: "rules".to_owned(), reason: error.to_string() }
-            })?;
+        let words = AhoCorasick::new(&names).map_err(|error| Error::Embedded {
+            path: "rules".to_owned(),
+            reason: error.to_string(),
+        })?;
         Ok(Self { grammar, candidates, words, by_word, always })
     }
 
@@ -161,7 +165,8 @@ impl Scanner {
         let mut active: Vec<(&'r Rule, &Compiled)> = Vec::new();
         for (at, candidate) in self.candidates.iter().enumerate().filter(|(at, _)| is_active[*at]) {
             let rule = &rules.all()[candidate.rule];
-            if wants(candidate.rule, rule) {
+            let may_match = rule.only_if.as_ref().is_none_or(|only_if| only_if.is_match(text));
+            if may_match && wants(candidate.rule, rule) {
                 active.extend(self.compiled(at, rule)?.map(|compiled| (rule, compiled)));
             }
         }

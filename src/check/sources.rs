@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use super::finding::Unread;
 use super::language::Grammar;
 use crate::tree::{Entry, RepoPath, Tree};
@@ -191,48 +193,32 @@ impl Sources {
                     .is_some_and(|rest| rest.starts_with('/'))
             })
         };
+        let mut contents = Vec::new();
         for path in tree.files().filter(|path| !is_inside(path)) {
             sources.paths.insert(path.clone());
             if !wants(path) {
                 continue;
             }
             match tree.get(path) {
-                Some(Entry::File(content)) => sources.add(path, &content.bytes),
+                Some(Entry::File(content)) => contents.push((path, content)),
                 Some(Entry::Other(reason)) => {
                     sources.unread.push(Unread { path: path.to_string(), reason });
                 }
                 _ => {}
             }
         }
+        let read: Vec<_> =
+            contents.par_iter().map(|(path, content)| read_source(path, &content.bytes)).collect();
+        for ((path, _), (source, reason)) in contents.iter().zip(read) {
+            if let Some(source) = source {
+                sources.texts.insert((*path).clone(), source);
+            }
+            if let Some(reason) = reason {
+                let reason = reason.to_owned();
+                sources.unread.push(Unread { path: path.to_string(), reason });
+            }
+        }
         sources
-    }
-
-    fn add(&mut self, path: &RepoPath, bytes: &[u8]) {
-        let mut refuse = |reason: &str| {
-            self.unread.push(Unread { path: path.to_string(), reason: reason.to_owned() });
-        };
-        if bytes.iter().take(8000).any(|byte| *byte == 0) {
-            return refuse("it is binary");
-        }
-        let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
-        let grammar = Grammar::of(path.file_name(), &text);
-        let mut part = part_of(path);
-        if grammar.is_some() {
-            if bytes.len() > MAX_SOURCE {
-                return refuse("it is too large to be written by a person");
-            }
-            if bytes.len() > 4 * MAX_LINE && bytes.len() / (text.lines().count() + 1) > MAX_LINE {
-                part = Part::Foreign;
-            }
-        }
-        if nesting(&text) > MAX_NESTING {
-            return refuse("it nests too deep");
-        }
-        if matches!(text, std::borrow::Cow::Owned(_)) {
-            refuse("it is not UTF-8: what is not was passed over");
-        }
-        let text = text.into_owned();
-        self.texts.insert(path.clone(), Source { text, grammar, part });
     }
 
     /// Every text, by path.
@@ -284,6 +270,30 @@ impl Sources {
             is_named(path.file_name()) && !matches!(source.part, Part::Test | Part::Foreign)
         })
     }
+}
+
+/// The text of a file, and what there is to say where it is not read, or not as it stands.
+fn read_source(path: &RepoPath, bytes: &[u8]) -> (Option<Source>, Option<&'static str>) {
+    if bytes.iter().take(8000).any(|byte| *byte == 0) {
+        return (None, Some("it is binary"));
+    }
+    let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+    let grammar = Grammar::of(path.file_name(), &text);
+    let mut part = part_of(path);
+    if grammar.is_some() {
+        if bytes.len() > MAX_SOURCE {
+            return (None, Some("it is too large to be written by a person"));
+        }
+        if bytes.len() > 4 * MAX_LINE && bytes.len() / (text.lines().count() + 1) > MAX_LINE {
+            part = Part::Foreign;
+        }
+    }
+    if nesting(&text) > MAX_NESTING {
+        return (None, Some("it nests too deep"));
+    }
+    let is_damaged = matches!(text, std::borrow::Cow::Owned(_));
+    let damage = is_damaged.then_some("it is not UTF-8: what is not was passed over");
+    (Some(Source { text: text.into_owned(), grammar, part }), damage)
 }
 
 fn submodules(tree: &Tree) -> BTreeSet<String> {

@@ -99,7 +99,7 @@ impl Facts {
         }
         run::read_procfiles(sources, &mut facts);
         compose::read(&mut facts);
-        platform::read(sources, &mut facts);
+        platform::read(&mut facts);
         run::read_images(&mut facts);
         run::read_start_scripts(&mut facts);
         run::expand(sources, &mut facts);

@@ -4,11 +4,10 @@ use super::run::{Kind, Role, Run, Stage};
 use super::{Backing, Facts};
 use crate::check::document::Node;
 use crate::check::finding::Place;
-use crate::check::sources::Sources;
 use crate::tree::RepoPath;
 
 /// Reads those that are there.
-pub fn read(_: &Sources, facts: &mut Facts) {
+pub fn read(facts: &mut Facts) {
     let mut runs = Vec::new();
     let mut backing = Vec::new();
     for (path, node) in facts.documents(|_| true) {

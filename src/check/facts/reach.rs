@@ -26,6 +26,8 @@ pub enum Reached {
 #[derive(Debug, Default)]
 pub struct Reach {
     files: BTreeMap<RepoPath, Reached>,
+    /// Scripts that import what is neither a file nor declared, or a document.
+    odd: BTreeSet<RepoPath>,
     /// Where processes start.
     pub entries: BTreeSet<RepoPath>,
 }
@@ -139,12 +141,25 @@ impl Reach {
             };
             files.insert(path.clone(), reached);
         }
-        Self { files, entries }
+        let declared = super::manifest::all_names(&facts.apps);
+        let odd = files
+            .iter()
+            .filter(|(_, reached)| **reached == Reached::Served)
+            .filter(|(path, _)| resolver.imports_oddly(path, &declared))
+            .map(|(path, _)| path.clone())
+            .collect();
+        Self { files, odd, entries }
     }
 
     #[must_use]
     pub fn of(&self, path: &RepoPath) -> Reached {
         self.files.get(path).copied().unwrap_or(Reached::Nobody)
+    }
+
+    /// Whether a script may import what no manifest declares.
+    #[must_use]
+    pub fn imports_oddly(&self, path: &RepoPath) -> bool {
+        self.odd.contains(path)
     }
 
     /// The files that a long-running process reaches.
@@ -411,6 +426,22 @@ impl Resolver<'_> {
             }
         }
         found
+    }
+
+    /// Whether a script names what is neither relative nor declared as it stands.
+    fn imports_oddly(&self, path: &RepoPath, declared: &BTreeSet<&str>) -> bool {
+        let source = self.sources.get(path);
+        let is_script = |source: &&Source| {
+            source.grammar.is_some_and(|found| found.language() == Language::JavaScript)
+        };
+        let (Some(source), Some(pattern)) = (source.filter(is_script), SCRIPT_IMPORT.as_ref())
+        else {
+            return false;
+        };
+        pattern.captures_iter(&source.text).filter_map(|import| import.get(1)).any(|name| {
+            let name = name.as_str();
+            name.ends_with(".json") || !name.starts_with(['.', '/']) && !declared.contains(name)
+        })
     }
 
     fn python_imports(&self, path: &RepoPath, text: &str) -> Vec<RepoPath> {
