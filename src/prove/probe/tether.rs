@@ -52,12 +52,19 @@ const OWNER: &str = "owner";
 /// A Unix socket's path has at most 107 bytes, and `PostgreSQL` puts one into a folder of the run.
 const LONGEST_BASE: usize = 40;
 
+/// Where the ports of runs begin: below the range from which the kernel takes those of outgoing connections.
+const FIRST_PORT: u16 = 20_000;
+/// Each run has a block of ports to itself, whose first it holds so that no other run takes the block.
+const BLOCKS: u16 = 25;
+const BLOCK_SIZE: u16 = 500;
+
 #[derive(Debug)]
 pub struct Tether {
     folder: PathBuf,
     warden: Mutex<Child>,
     pipe: Mutex<Option<ChildStdin>>,
     folders: AtomicU32,
+    block: TcpListener,
     next_port: AtomicU16,
 }
 
@@ -87,14 +94,13 @@ impl Tether {
             .spawn()
             .context("start the warden")?;
         let pipe = warden.stdin.take();
-        // Below the range from which the kernel takes the ports of outgoing connections; each run begins elsewhere.
-        let offset = u16::try_from(std::process::id() % 600).unwrap_or_default() * 20;
         Ok(Self {
             folder,
             warden: Mutex::new(warden),
             pipe: Mutex::new(pipe),
             folders: AtomicU32::new(0),
-            next_port: AtomicU16::new(20_000 + offset),
+            block: claim_block()?,
+            next_port: AtomicU16::new(0),
         })
     }
 
@@ -105,21 +111,19 @@ impl Tether {
         Ok(folder)
     }
 
-    /// A port that nobody holds and that this run has not given to anybody else.
+    /// A port that nobody holds and that this run has not given to anybody else for long.
     pub fn fresh_port(&self) -> Result<u16> {
-        for _ in 0..10_000 {
-            let mut port = self.next_port.fetch_add(1, Ordering::Relaxed);
-            if port >= 32_500 {
-                self.next_port.store(20_000, Ordering::Relaxed);
-                port = 20_000;
-            }
+        let first = self.block.local_addr().context("the run's ports")?.port();
+        for _ in 1..BLOCK_SIZE {
+            let number = self.next_port.fetch_add(1, Ordering::Relaxed);
+            let port = first + 1 + number % (BLOCK_SIZE - 1);
             let free = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
                 && (TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok() || !has_ipv6());
             if free {
                 return Ok(port);
             }
         }
-        anyhow::bail!("no free port between 20000 and 32500")
+        anyhow::bail!("no free port from {first} to {}", first + BLOCK_SIZE - 1)
     }
 
     /// Starts a command in a process group of its own, held until its leash is dropped.
@@ -184,6 +188,15 @@ fn sweep(base: &Path) {
         }
         let _ = fs::remove_dir_all(&folder);
     }
+}
+
+/// Takes a block of ports that no other run on this machine has: the kernel gives it back however the run ends.
+fn claim_block() -> Result<TcpListener> {
+    let begin = u16::try_from(std::process::id() % u32::from(BLOCKS)).unwrap_or_default();
+    (0..BLOCKS)
+        .map(|number| FIRST_PORT + (begin + number) % BLOCKS * BLOCK_SIZE)
+        .find_map(|first| TcpListener::bind((Ipv4Addr::LOCALHOST, first)).ok())
+        .with_context(|| format!("{BLOCKS} other runs hold all ports from {FIRST_PORT} on"))
 }
 
 fn has_ipv6() -> bool {
