@@ -286,7 +286,7 @@ impl Sources {
 
 /// The text of a file, and what there is to say where it is not read, or not as it stands.
 fn read_source(path: &RepoPath, mut bytes: Vec<u8>) -> (Option<Source>, Option<&'static str>) {
-    if bytes.iter().take(8000).any(|byte| *byte == 0) {
+    if bytes[..bytes.len().min(8000)].contains(&0) {
         return (None, Some("it is binary"));
     }
     if bytes.starts_with(b"\xef\xbb\xbf") {
@@ -325,8 +325,12 @@ fn submodules(tree: &Tree) -> BTreeSet<String> {
         .collect()
 }
 
-/// How deep the brackets of a text nest at most.
+/// How deep the brackets of a text nest at most; where there are few of them, how many there are.
 fn nesting(text: &str) -> usize {
+    let opening = text.bytes().filter(|byte| matches!(byte, b'(' | b'[' | b'{')).count();
+    if opening <= MAX_NESTING {
+        return opening;
+    }
     let (mut depth, mut deepest) = (0usize, 0);
     for byte in text.bytes() {
         match byte {
