@@ -60,10 +60,7 @@ impl Database {
 
     /// The names of all its tables.
     pub fn tables(&self) -> Result<Vec<String>> {
-        self.query(&format!(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = {} ORDER BY 1",
-            self.schema()
-        ))
+        self.query(&self.table_names())
     }
 
     /// Columns, indexes and constraints as text: equal text, equal schema.
@@ -94,7 +91,7 @@ impl Database {
     pub fn count_rows(&self) -> Result<BTreeMap<String, u64>> {
         let mut session = self.session()?;
         let mut counts = BTreeMap::new();
-        for table in self.tables()? {
+        for table in session.run(&self.table_names())? {
             let rows = session.run(&format!("SELECT count(*) FROM {}", self.quote(&table)))?;
             let count = rows.first().context("no count")?.parse().context("a count")?;
             counts.insert(table, count);
@@ -153,15 +150,15 @@ impl Database {
     }
 
     /// How many sessions a lock holds up.
-    pub fn count_waiters(&self) -> Result<usize> {
-        Ok(self.query(&self.waiters())?.len())
+    pub fn count_waiters(&self, session: &mut Session) -> Result<usize> {
+        Ok(session.run(&self.waiters())?.len())
     }
 
     /// Waits until so many sessions are held up by a lock.
     pub fn wait_for_waiters(&self, number: usize) -> Result<()> {
         let mut session = self.session()?;
         wait_for(format!("{number} sessions of the service that wait for a lock"), SOON, || {
-            Ok((session.run(&self.waiters())?.len() >= number).then_some(()))
+            Ok((self.count_waiters(&mut session)? >= number).then_some(()))
         })
     }
 
@@ -204,6 +201,13 @@ impl Database {
         Ok(self.query("SELECT written FROM dozen_record")?.len())
     }
 
+    fn table_names(&self) -> String {
+        format!(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = {} ORDER BY 1",
+            self.schema()
+        )
+    }
+
     fn schema(&self) -> &'static str {
         match self.engine() {
             Engine::Postgres => "'public'",
@@ -230,7 +234,7 @@ impl Drop for Database {
             Engine::Mysql => format!("DROP DATABASE IF EXISTS {}", self.name),
         };
         // The server may be down: then the run's folder takes the database with it.
-        let _ = self.server.session(None).and_then(|mut session| session.run(&statement));
+        let _ = self.server.tell(&statement);
     }
 }
 

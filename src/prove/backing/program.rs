@@ -78,7 +78,7 @@ impl Program {
         needs: &'static str,
         remedy: &'static str,
     ) -> Result<Self> {
-        let places = places();
+        let places = places(names);
         let local = names.iter().flat_map(|name| places.iter().map(move |place| place.join(name)));
         if let Some(path) = local.into_iter().find(|path| path.is_file()) {
             return Ok(Self { path, is_contained: false });
@@ -127,7 +127,8 @@ impl Program {
     }
 }
 
-fn places() -> Vec<PathBuf> {
+/// The folders that may have one of these programs, the likeliest first.
+fn places(names: &[&str]) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
     places.push("/usr/sbin".into());
@@ -137,6 +138,11 @@ fn places() -> Vec<PathBuf> {
         versions.sort();
         places.extend(versions.into_iter().rev());
     }
+    // A client from beside its server: Debian's psql on PATH is a script that looks for that one, at each call.
+    let of_one = IMAGES.iter().map(|(_, programs)| *programs);
+    let siblings = of_one.into_iter().find(|programs| names.iter().any(|it| programs.contains(it)));
+    let siblings = siblings.unwrap_or_default();
+    places.sort_by_key(|place| !siblings.iter().all(|name| place.join(name).is_file()));
     places
 }
 

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result, bail};
+use parking_lot::Mutex;
 
 use super::daemon::{Daemon, Frozen};
 use super::database::Database;
 use super::secret::Secret;
 use super::session::Session;
 use super::{Engine, mysql, postgres};
+use crate::prove::probe::procfs;
 use crate::prove::probe::tether::Tether;
 
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Server {
     daemon: Daemon,
     port: u16,
     databases: AtomicU32,
+    /// What is open while the server runs: to start its client takes longer than to answer.
+    conversation: Mutex<Option<Session>>,
 }
 
 impl Server {
@@ -49,28 +53,45 @@ impl Server {
             Engine::Postgres => postgres::daemon(tether, &folder, port)?,
             Engine::Mysql => mysql::daemon(tether, &folder, port)?,
         };
-        let server =
-            Self { engine, tether: Arc::clone(tether), daemon, port, databases: AtomicU32::new(0) };
+        let server = Self {
+            engine,
+            tether: Arc::clone(tether),
+            daemon,
+            port,
+            databases: AtomicU32::new(0),
+            conversation: Mutex::new(None),
+        };
         server.resume()?;
         Ok(server)
     }
 
     /// Starts it (again) with the data that it had, on the same port.
     pub fn resume(&self) -> Result<()> {
-        self.daemon
-            .start(|| self.session(None).and_then(|mut session| session.run("SELECT 1")).is_ok())
+        self.daemon.start(|| procfs::is_taken(self.port) && self.tell("SELECT 1").is_ok())
     }
 
     pub fn stop(&self) -> Result<()> {
+        drop(self.conversation.lock().take());
         self.daemon.stop()
     }
 
     pub fn kill(&self) {
+        drop(self.conversation.lock().take());
         self.daemon.kill();
     }
 
     pub fn freeze(&self) -> Frozen<'_> {
         self.daemon.freeze()
+    }
+
+    /// Runs statements that are about the server itself.
+    pub fn tell(&self, statements: &str) -> Result<()> {
+        let mut open = self.conversation.lock();
+        let mut session = open.take().map_or_else(|| self.session(None), Ok)?;
+        // After an error it has ended.
+        session.run(statements)?;
+        *open = Some(session);
+        Ok(())
     }
 
     pub fn session(&self, database: Option<&str>) -> Result<Session> {
@@ -98,7 +119,7 @@ impl Server {
                  GRANT ALL ON {name}.* TO {name}"
             ),
         };
-        self.session(None)?.run(&statements)?;
+        self.tell(&statements)?;
         Ok(Database::new(Arc::clone(self), name.clone(), name, password.to_owned(), self.port))
     }
 
@@ -109,11 +130,11 @@ impl Server {
         match self.engine {
             Engine::Postgres => {
                 let statement = format!("CREATE DATABASE {name} OWNER {owner} TEMPLATE {from}");
-                self.session(None)?.run(&statement)?;
+                self.tell(&statement)?;
             }
             Engine::Mysql => {
                 let statement = format!("CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {owner}");
-                self.session(None)?.run(&statement)?;
+                self.tell(&statement)?;
                 mysql::copy(&self.daemon.folder, from, &name)?;
             }
         }
