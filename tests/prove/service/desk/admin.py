@@ -1,10 +1,10 @@
 """What is run once: the migration, and a task."""
 
+import asyncio
 import logging
 from pathlib import Path
 
-import psycopg
-
+from . import database
 from .config import Config
 
 log = logging.getLogger(__name__)
@@ -14,22 +14,30 @@ LOCK = 2007_01_02
 
 
 def release(config: Config) -> None:
-    with psycopg.connect(config.database_url, connect_timeout=5, autocommit=True) as db:
-        # One at a time: the others wait, and find it done.
-        db.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        db.execute("CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY)")
-        done = {name for (name,) in db.execute("SELECT name FROM schema_migrations")}
-        for file in sorted(MIGRATIONS.glob("*.sql")):
-            if file.name not in done:
-                with db.transaction():
-                    db.execute(file.read_text())
-                    db.execute("INSERT INTO schema_migrations VALUES (%s)", [file.name])
-                log.info("migrated", extra={"fields": {"migration": file.name}})
+    asyncio.run(migrate(config))
 
 
 def recount(config: Config) -> None:
-    with psycopg.connect(config.database_url, connect_timeout=5) as db:
-        items = db.execute("SELECT id, body FROM items").fetchall()
-        counts = [(len(body.split()), number) for number, body in items]
-        db.cursor().executemany("UPDATE items SET word_count = %s WHERE id = %s", counts)
+    asyncio.run(count_words(config))
+
+
+async def migrate(config: Config) -> None:
+    async with database.pool(config) as pool, pool.acquire() as db:
+        # One at a time: the others wait, and find it done.
+        await db.execute("SELECT pg_advisory_lock($1)", LOCK)
+        await db.execute("CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY)")
+        done = {row["name"] for row in await db.fetch("SELECT name FROM schema_migrations")}
+        for file in sorted(MIGRATIONS.glob("*.sql")):
+            if file.name not in done:
+                async with db.transaction():
+                    await db.execute(file.read_text())
+                    await db.execute("INSERT INTO schema_migrations VALUES ($1)", file.name)
+                log.info("migrated", extra={"fields": {"migration": file.name}})
+
+
+async def count_words(config: Config) -> None:
+    async with database.pool(config) as pool, pool.acquire() as db:
+        items = await db.fetch("SELECT id, body FROM items")
+        counts = [(len(item["body"].split()), item["id"]) for item in items]
+        await db.executemany("UPDATE items SET word_count = $1 WHERE id = $2", counts)
     log.info("recounted", extra={"fields": {"items": len(counts)}})

@@ -3,34 +3,46 @@
 import asyncio
 import hmac
 import json
+import logging
 from contextlib import suppress
 from http.cookies import SimpleCookie
 from secrets import token_urlsafe
 
-import psycopg
-from redis.exceptions import RedisError
+from asyncpg import Pool
 
-from . import stores
+from . import database
 from .config import Config
+from .database import PATIENCE, DatabaseError
+from .redis import Redis, RedisError
 from .server import Refusal, Request, Response, Server
 from .worker import JOBS
+
+log = logging.getLogger(__name__)
 
 LIFETIME = 24 * 60 * 60
 
 
 def serve(config: Config) -> None:
-    asyncio.run(Server(Web(config).answer).run(config.port, config.shutdown_timeout))
+    asyncio.run(run(config))
+
+
+async def run(config: Config) -> None:
+    # Never closed: that would wait for requests which nobody may wait for any longer.
+    web = Web(config, await database.pool(config))
+    await Server(web.answer).run(config.port, config.shutdown_timeout)
 
 
 class Web:
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, db: Pool) -> None:
         self.config = config
-        self.redis = stores.redis(config)
+        self.db = db
+        self.redis = Redis(config.redis_url)
 
     async def answer(self, request: Request) -> Response:
         try:
             return await self.route(request)
-        except psycopg.OperationalError:
+        except DatabaseError:
+            log.exception("the database does not answer as it should")
             raise Refusal(503, "the database does not answer") from None
         except RedisError:
             raise Refusal(503, "redis does not answer") from None
@@ -58,14 +70,13 @@ class Web:
     async def readyz(self) -> Response:
         down = []
         try:
-            async with await stores.database(self.config) as db:
-                cursor = await db.execute("SELECT to_regclass('items') AS items")
-                if (await cursor.fetchone())["items"] is None:
+            async with self.db.acquire(timeout=PATIENCE) as db:
+                if await db.fetchval("SELECT to_regclass('items') IS NULL", timeout=PATIENCE):
                     down.append("database is not migrated")
-        except psycopg.Error:
+        except DatabaseError:
             down.append("database")
         try:
-            await self.redis.ping()
+            await self.redis.execute("PING")
         except RedisError:
             down.append("redis")
         return Response(503, {"down": down}) if down else Response(200, {"status": "ready"})
@@ -75,18 +86,18 @@ class Web:
         if not isinstance(name, str) or not name:
             raise Refusal(422, "name is a text")
         session = token_urlsafe()
-        await self.redis.set(f"session:{session}", json.dumps({"name": name}), ex=LIFETIME)
+        await self.redis.execute("SET", f"session:{session}", json.dumps({"name": name}), "EX", LIFETIME)
         cookie = f"desk={session}.{self.signature(session)}; HttpOnly; SameSite=Lax; Path=/"
         return Response(201, {"name": name}, {"Set-Cookie": cookie})
 
     async def me(self, request: Request) -> Response:
-        data = await self.redis.get(f"session:{self.session(request)}")
+        data = await self.redis.execute("GET", f"session:{self.session(request)}")
         if data is None:
             raise Refusal(401, "nobody is signed in")
         return Response(200, json.loads(data))
 
     async def logout(self, request: Request) -> Response:
-        await self.redis.delete(f"session:{self.session(request)}")
+        await self.redis.execute("DEL", f"session:{self.session(request)}")
         return Response(204)
 
     def session(self, request: Request) -> str:
@@ -107,17 +118,16 @@ class Web:
         body = request.json().get("body")
         if not isinstance(body, str) or not body or "\0" in body:
             raise Refusal(422, "body is a text")
-        async with await stores.database(self.config) as db:
-            insert = "INSERT INTO items (body) VALUES (%s) RETURNING id, body, word_count"
-            item = await (await db.execute(insert, [body])).fetchone()
+        async with self.db.acquire(timeout=PATIENCE) as db, db.transaction():
+            insert = "INSERT INTO items (body) VALUES ($1) RETURNING id, body, word_count"
+            item = dict(await db.fetchrow(insert, body))
             # Before the commit: an item whose job cannot be handed over is not stored.
-            await self.redis.xadd(JOBS, {"item": item["id"]})
+            await self.redis.execute("XADD", JOBS, "*", "item", item["id"])
         return Response(201, item)
 
     async def read_item(self, number: int) -> Response:
-        async with await stores.database(self.config) as db:
-            cursor = await db.execute("SELECT id, body, word_count FROM items WHERE id = %s", [number])
-            item = await cursor.fetchone()
+        async with self.db.acquire(timeout=PATIENCE) as db:
+            item = await db.fetchrow("SELECT id, body, word_count FROM items WHERE id = $1", number)
         if item is None:
             raise Refusal(404, "there is no such item")
-        return Response(200, item)
+        return Response(200, dict(item))

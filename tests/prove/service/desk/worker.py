@@ -7,11 +7,12 @@ import time
 from contextlib import suppress
 from uuid import uuid4
 
-import psycopg
-from redis.exceptions import RedisError, ResponseError
+from asyncpg import Pool
 
-from . import stores
+from . import database
 from .config import Config
+from .database import PATIENCE, DatabaseError
+from .redis import Redis, RedisError
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +26,19 @@ COMMIT_MS = 60_000
 
 def work(config: Config) -> None:
     with suppress(asyncio.CancelledError):
-        asyncio.run(Worker(config).run())
+        asyncio.run(run(config))
+
+
+async def run(config: Config) -> None:
+    async with database.pool(config) as db:
+        await Worker(config, db).run()
 
 
 class Worker:
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, db: Pool) -> None:
         self.config = config
-        self.redis = stores.redis(config)
+        self.db = db
+        self.redis = Redis(config.redis_url)
         self.name = uuid4().hex
         self.stopping = False
 
@@ -50,31 +57,32 @@ class Worker:
         while not self.stopping:
             try:
                 await self.take_jobs()
-            except (psycopg.Error, RedisError):
+            except (*DatabaseError, RedisError):
                 log.exception("a job waits until this is over")
                 await asyncio.sleep(0.5)
 
     async def take_jobs(self) -> None:
-        with suppress(ResponseError):  # the group is there
-            await self.redis.xgroup_create(JOBS, GROUP, id="0", mkstream=True)
+        with suppress(RedisError):  # the group is there
+            await self.redis.execute("XGROUP", "CREATE", JOBS, GROUP, 0, "MKSTREAM")
         while not self.stopping:
-            _, jobs, *_ = await self.redis.xautoclaim(JOBS, GROUP, self.name, LEASE_MS, count=1)
+            _, jobs, *_ = await self.redis.execute("XAUTOCLAIM", JOBS, GROUP, self.name, LEASE_MS, 0, "COUNT", 1)
             if not jobs:
-                read = await self.redis.xreadgroup(GROUP, self.name, {JOBS: ">"}, count=1, block=500)
+                options = ["COUNT", 1, "BLOCK", 500, "STREAMS", JOBS, ">"]
+                read = await self.redis.execute("XREADGROUP", "GROUP", GROUP, self.name, *options)
                 jobs = read[0][1] if read else []
-            for job, fields in jobs:
-                if await self.count_words(int(fields["item"])) or is_old(job):
-                    await self.redis.xack(JOBS, GROUP, job)
-                    await self.redis.xdel(JOBS, job)
+            for job, (_, item) in jobs:
+                if await self.count_words(int(item)) or is_old(job):
+                    await self.redis.execute("XACK", JOBS, GROUP, job)
+                    await self.redis.execute("XDEL", JOBS, job)
 
     async def count_words(self, number: int) -> bool:
         """Says whether the item was there. Done once already, it is not done again."""
-        async with await stores.database(self.config) as db:
-            item = await (await db.execute("SELECT body FROM items WHERE id = %s", [number])).fetchone()
-            if item is None:
+        async with self.db.acquire(timeout=PATIENCE) as db:
+            body = await db.fetchval("SELECT body FROM items WHERE id = $1", number)
+            if body is None:
                 return False
-            update = "UPDATE items SET word_count = %s WHERE id = %s AND word_count IS NULL"
-            await db.execute(update, [len(item["body"].split()), number])
+            update = "UPDATE items SET word_count = $1 WHERE id = $2 AND word_count IS NULL"
+            await db.execute(update, len(body.split()), number)
         log.info("counted", extra={"fields": {"item": number}})
         return True
 
