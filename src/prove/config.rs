@@ -140,7 +140,7 @@ fn names_each_missing(case: &Case) -> Result<()> {
 }
 
 fn names_all_missing(case: &Case) -> Result<()> {
-    case.stage()?;
+    case.setting.boot()?;
     let starter = Starter::of(case)?;
     let required = required(case);
     for process in case.subject().lines.keys() {

@@ -141,7 +141,7 @@ fn tasks_write_json(case: &Case) -> Result<()> {
 }
 
 fn refusals_are_json(case: &Case) -> Result<()> {
-    case.stage()?;
+    case.setting.boot()?;
     let starter = Starter::of(case)?;
     let mut process = starter.start("web", &Variables::default())?;
     // One that refuses nothing is for the config to find.

@@ -234,7 +234,7 @@ impl Drop for Database {
             Engine::Mysql => format!("DROP DATABASE IF EXISTS {}", self.name),
         };
         // The server may be down: then the run's folder takes the database with it.
-        let _ = self.server.tell(&statement);
+        let _ = self.server.query(&statement);
     }
 }
 

@@ -27,6 +27,8 @@ pub fn lay(folder: &Path) -> Result<()> {
         .args(["--username", SUPERUSER, "--encoding", "UTF8", "--no-sync"])
         .args(["--auth-local", "trust", "--auth-host", "scram-sha-256"])
         .args(["--locale", "C"])
+        // Each server gets a copy: mostly of a log that is still empty, were its files of the usual 16 MiB.
+        .args(["--wal-segsize", "1"])
         .current_dir("/")
         .env("LC_ALL", "C");
     program.run_as(account, &mut command);
@@ -47,6 +49,7 @@ pub fn daemon(tether: &Arc<Tether>, folder: &Path, port: u16) -> Result<Daemon> 
         "dynamic_shared_memory_type=mmap".to_owned(),
         "max_connections=300".to_owned(),
         "shared_buffers=64MB".to_owned(),
+        "max_wal_size=1GB".to_owned(),
     ];
     let mut arguments = vec!["-D".to_owned(), folder.display().to_string()];
     for setting in settings {

@@ -139,9 +139,10 @@ fn places(names: &[&str]) -> Vec<PathBuf> {
         places.extend(versions.into_iter().rev());
     }
     // A client from beside its server: Debian's psql on PATH is a script that looks for that one, at each call.
-    let of_one = IMAGES.iter().map(|(_, programs)| *programs);
-    let siblings = of_one.into_iter().find(|programs| names.iter().any(|it| programs.contains(it)));
-    let siblings = siblings.unwrap_or_default();
+    let (_, siblings) = IMAGES
+        .into_iter()
+        .find(|(_, programs)| names.iter().any(|name| programs.contains(name)))
+        .unwrap_or_default();
     places.sort_by_key(|place| !siblings.iter().all(|name| place.join(name).is_file()));
     places
 }
