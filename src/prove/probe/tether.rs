@@ -275,7 +275,8 @@ impl Leash {
     }
 
     pub fn kill_tree(&mut self) {
-        let tree = self.descendants();
+        // Nobody descends from one that was reaped: there is only its group to look at.
+        let tree = if self.status.is_none() { self.descendants() } else { Vec::new() };
         self.signal(Signal::SIGKILL);
         let _ = signal::killpg(Pid::from_raw(self.group), Signal::SIGKILL);
         for entry in tree.iter().filter(|entry| entry.still_runs()) {
