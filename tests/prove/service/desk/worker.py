@@ -78,7 +78,12 @@ class Worker:
     async def count_words(self, number: int) -> bool:
         """Says whether the item was there. Done once already, it is not done again."""
         async with self.db.acquire(timeout=PATIENCE) as db:
-            body = await db.fetchval("SELECT body FROM items WHERE id = $1", number)
+            select = "SELECT body FROM items WHERE id = $1"
+            body = await db.fetchval(select, number)
+            if body is None:
+                # Its commit comes a moment after its job.
+                await asyncio.sleep(0.1)
+                body = await db.fetchval(select, number)
             if body is None:
                 return False
             update = "UPDATE items SET word_count = $1 WHERE id = $2 AND word_count IS NULL"
