@@ -17,6 +17,7 @@ pub mod factor;
 mod git;
 mod git_index;
 mod interrupt;
+pub mod mend;
 pub mod merge;
 pub mod plan;
 mod prompt;

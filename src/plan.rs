@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::check::finding::Finding;
 use crate::factor::Factor;
 use crate::merge::{self, Format, Lines};
 use crate::service::detect::{COMPOSE_FILES, VARIABLE_FILES};
@@ -23,6 +24,10 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Sorted by path.
     pub conflicts: Vec<Conflict>,
+    /// What no plan can mend, and a person can.
+    pub instructions: Vec<Instruction>,
+    /// What a person has to know of what is done.
+    pub remarks: Vec<String>,
 }
 
 /// A file that comes, or becomes another.
@@ -34,6 +39,21 @@ pub struct Change {
     /// What must stand there when it is applied: nothing, or just these bytes.
     pub before: Option<Arc<Content>>,
     pub after: Content,
+    /// What it does to the source, in few words each.
+    pub does: Vec<String>,
+}
+
+/// A place that a person has to see to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Instruction {
+    /// The rule of `check` that found it.
+    pub rule: String,
+    pub factor: Factor,
+    pub path: RepoPath,
+    pub line: usize,
+    pub message: String,
+    /// The change that mends it.
+    pub fix: String,
 }
 
 /// A file that a person must decide on; with the text that it lacks, where that is known.
@@ -52,6 +72,20 @@ impl Plan {
     }
 }
 
+impl Instruction {
+    #[must_use]
+    pub fn of(finding: &Finding) -> Self {
+        Self {
+            rule: finding.rule.clone(),
+            factor: finding.factor,
+            path: finding.place.path.clone(),
+            line: finding.place.line,
+            message: finding.message.clone(),
+            fix: finding.fix.clone(),
+        }
+    }
+}
+
 impl Change {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -66,8 +100,11 @@ impl Serialize for Change {
             path: &'a RepoPath,
             kind: &'static str,
             factor: Option<Factor>,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            does: &'a [String],
         }
-        Shown { path: &self.path, kind: self.kind(), factor: self.factor }.serialize(serializer)
+        let Self { path, factor, does, .. } = self;
+        Shown { path, kind: self.kind(), factor: *factor, does }.serialize(serializer)
     }
 }
 
@@ -76,12 +113,18 @@ struct Draft {
     factor: Option<Factor>,
     before: Option<Arc<Content>>,
     after: Content,
+    does: Vec<String>,
 }
 
-/// Plans to lay `layers` on `tree`, whose root is `root`.
+/// Plans to lay `layers` on `tree`, whose root is `root`, where `mended` files are as they will be.
 #[must_use]
-pub fn plan(root: PathBuf, tree: &Tree, layers: Vec<Rendered>) -> Plan {
-    let mut drafts: BTreeMap<RepoPath, Draft> = BTreeMap::new();
+pub fn plan(root: PathBuf, tree: &Tree, mended: Vec<Change>, layers: Vec<Rendered>) -> Plan {
+    let mut drafts: BTreeMap<RepoPath, Draft> = mended
+        .into_iter()
+        .map(|Change { path, factor, before, after, does }| {
+            (path, Draft { factor, before, after, does })
+        })
+        .collect();
     let mut conflicts: BTreeMap<RepoPath, Conflict> = BTreeMap::new();
 
     for rendered in layers {
@@ -107,9 +150,11 @@ pub fn plan(root: PathBuf, tree: &Tree, layers: Vec<Rendered>) -> Plan {
             factor: draft.factor,
             before: draft.before,
             after: draft.after,
+            does: draft.does,
         })
         .collect();
-    Plan { root, changes, conflicts: conflicts.into_values().collect() }
+    let conflicts = conflicts.into_values().collect();
+    Plan { root, changes, conflicts, instructions: Vec::new(), remarks: Vec::new() }
 }
 
 /// The name under which that file stands already, or the name itself.
@@ -161,7 +206,7 @@ fn open_draft<'a>(
                 Some(Entry::Other(reason)) => return Err(refuse(&reason)),
             };
             let after = before.as_deref().cloned().unwrap_or_default();
-            Ok(slot.insert(Draft { factor, before, after }))
+            Ok(slot.insert(Draft { factor, before, after, does: Vec::new() }))
         }
     }
 }

@@ -11,6 +11,7 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
+use crate::plan::Change;
 
 /// A larger file is no manifest and no source: it is listed, and read as unreadable.
 const MAX_BYTES: u64 = 4 << 20;
@@ -162,6 +163,18 @@ impl Tree {
     /// Adds files that git tracks though it would ignore them.
     pub fn add_files(&mut self, paths: impl IntoIterator<Item = RepoPath>) {
         self.files.extend(paths);
+    }
+
+    /// The tree as these changes leave it.
+    #[must_use]
+    pub fn with(&self, changes: &[Change]) -> Self {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut files = self.files.clone();
+        for change in changes {
+            seen.insert(change.path.clone(), Some(Entry::File(Arc::new(change.after.clone()))));
+            files.insert(change.path.clone());
+        }
+        Self { root: self.root.clone(), files, seen: Mutex::new(seen) }
     }
 
     /// The files that git does not ignore, and what stands at those that were read.

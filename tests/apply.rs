@@ -131,6 +131,7 @@ fn rich_plan(root: &Path) -> Plan {
 fn change(path: &str, before: Option<&str>, after: &str) -> Change {
     let content = |text: &str| Content { bytes: text.into(), executable: text.starts_with("#!") };
     Change {
+        does: Vec::new(),
         path: RepoPath::parse(path).unwrap(),
         factor: None,
         before: before.map(|text| Arc::new(content(text))),

@@ -51,6 +51,12 @@ fn judge(
     baseline: Option<&Baseline>,
     factors: &[Factor],
 ) -> Result<Report> {
+    let (tree, repository) = read_repository(root)?;
+    check::check(tree, repository, rules, baseline, factors)
+}
+
+/// What stands at `root`, as a check wants to know it.
+pub fn read_repository(root: &Path) -> Result<(Tree, Repository)> {
     let mut tree = Tree::read_with(root, sources::wants)?;
     let tracked = git_index::tracked(root);
     // What git has though it ignores it is deployed like the rest.
@@ -60,10 +66,11 @@ fn judge(
         tracked,
         is_versioned: git::find_enclosing(root).is_some(),
     };
-    check::check(tree, repository, rules, baseline, factors)
+    Ok((tree, repository))
 }
 
-fn read_baseline(path: &PathBuf, is_asked_for: bool) -> Result<Option<Baseline>> {
+/// The findings that a repository lets be.
+pub fn read_baseline(path: &PathBuf, is_asked_for: bool) -> Result<Option<Baseline>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound && !is_asked_for => return Ok(None),

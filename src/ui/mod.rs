@@ -111,6 +111,9 @@ impl Ui {
                 format!("{:<width$}  {}", change.path, style(factor).dim())
             };
             self.line(format!("  {kind}  {path}"))?;
+            for does in &change.does {
+                self.line(format!("          {}", style(does).dim()))?;
+            }
         }
         for conflict in &plan.conflicts {
             self.line(format!(
@@ -122,6 +125,25 @@ impl Ui {
             for line in conflict.snippet.lines() {
                 self.line(format!("            {}", style(line).dim()))?;
             }
+        }
+        Ok(())
+    }
+
+    /// What is left for a person, with its place and the change that mends it; and what there is to know.
+    ///
+    /// # Errors
+    /// Stdout cannot be written.
+    pub fn instructions(&self, plan: &Plan) -> Result<()> {
+        if !plan.instructions.is_empty() {
+            self.heading("By hand")?;
+        }
+        for left in &plan.instructions {
+            let place = style(format!("{}:{}", left.path, left.line)).bold();
+            self.line(format!("  {place}  {}: {}", left.factor, left.message))?;
+            self.line(format!("      {}", style(&left.fix).dim()))?;
+        }
+        for remark in &plan.remarks {
+            self.line(remark)?;
         }
         Ok(())
     }

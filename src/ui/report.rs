@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::plan::{Change, Conflict, Plan};
+use crate::plan::{Change, Conflict, Instruction, Plan};
 
 /// The version of the shapes here.
 const SCHEMA_VERSION: u32 = 1;
@@ -26,6 +26,9 @@ pub struct PlanReport<'a, A> {
     answers: A,
     changes: &'a [Change],
     conflicts: &'a [Conflict],
+    /// What is left for a person.
+    instructions: &'a [Instruction],
+    remarks: &'a [String],
     applied: bool,
 }
 
@@ -43,6 +46,8 @@ impl<'a, A> PlanReport<'a, A> {
             answers,
             changes: &plan.changes,
             conflicts: &plan.conflicts,
+            instructions: &plan.instructions,
+            remarks: &plan.remarks,
             applied,
         })
     }
