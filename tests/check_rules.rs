@@ -11,7 +11,7 @@ use dozen::check::language::{Grammar, Language};
 use dozen::check::rule::{Rule, Rules};
 use dozen::check::scan;
 use dozen::mend;
-use dozen::mend::recipe::Recipe;
+use dozen::mend::recipe::{Example, Recipe};
 use dozen::tree::RepoPath;
 
 fn path(text: &str) -> RepoPath {
@@ -137,22 +137,26 @@ fn find_places(rules: &Rules, rule: &Rule, recipe: &Recipe, name: &str, text: &s
         let marks = scan::scan_text(rules, rule, grammar, text).unwrap();
         return marks.into_iter().map(|mark| Place { path: path(name), ..mark.place }).collect();
     }
-    let lines = || text.lines().enumerate();
-    if let Some(pattern) = &recipe.line {
-        let found = lines().filter(|(_, line)| pattern.is_match(line));
-        return found.map(|(at, _)| Place::line(path(name), at + 1)).collect();
+    if recipe.line.is_some() {
+        let places = (1..=text.lines().count()).map(|line| Place::line(path(name), line));
+        let fits = |place: &Place| mend::mend_example(rule, recipe, text, place).unwrap().is_some();
+        return places.filter(fits).collect();
     }
-    let (last, end) = lines().last().unwrap();
+    let (last, end) = text.lines().enumerate().last().unwrap();
     let end_column = end.chars().count() + 1;
     vec![Place { path: path(name), line: 1, column: 1, end_line: last + 1, end_column }]
 }
 
-fn default_name(rule: &Rule) -> &'static str {
-    match rule.languages.first() {
-        Some(Language::JavaScript) => "example.js",
-        Some(Language::Python) => "example.py",
-        Some(Language::Rust) => "example.rs",
-        None => "example",
+/// How the file of an example may be called.
+fn example_names<'e>(rule: &Rule, example: &'e Example) -> Vec<&'e str> {
+    let of = |language: &Language| match language {
+        Language::JavaScript => "example.js",
+        Language::Python => "example.py",
+        Language::Rust => "example.rs",
+    };
+    match &example.path {
+        Some(name) => vec![name],
+        None => rule.languages.iter().map(of).collect(),
     }
 }
 
@@ -167,9 +171,11 @@ fn every_recipe_makes_of_its_examples_what_they_say() {
                 wrong.push(format!("{who} has no example"));
             }
             for example in &recipe.examples {
-                let name = example.path.as_deref().unwrap_or_else(|| default_name(rule));
-                let places = find_places(&rules, rule, recipe, name, &example.before);
-                let Some(place) = places.first() else {
+                let found = example_names(rule, example).into_iter().find_map(|name| {
+                    let places = find_places(&rules, rule, recipe, name, &example.before);
+                    places.into_iter().next()
+                });
+                let Some(place) = &found else {
                     wrong.push(format!("{who}: the rule finds nothing in\n{}", example.before));
                     continue;
                 };

@@ -89,6 +89,9 @@ pub struct Rule {
     /// How `add` mends it: the first that fits the place does.
     #[serde(default)]
     pub mends: Vec<Recipe>,
+    /// The rules whose recipes mend it too.
+    #[serde(default)]
+    pub mends_of: Vec<String>,
 
     /// For a rule of what is run: a regular expression on a command.
     pub command: Option<CommandPattern>,

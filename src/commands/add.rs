@@ -80,7 +80,9 @@ impl Found {
         let judge = |tree: Tree| {
             check::check(tree, self.repository.clone(), &self.rules, self.baseline.as_ref(), &[])
         };
-        let ground = Ground { root, tree: &self.tree, before: &self.report, judge: &judge };
+        let web = service.facts.processes.iter().find(|process| process.name == "web");
+        let web = web.map(|process| process.command.as_str());
+        let ground = Ground { root, tree: &self.tree, before: &self.report, web, judge: &judge };
         mend::settle(&ground, &mends, &layers, &short)
     }
 

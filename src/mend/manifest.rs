@@ -36,9 +36,9 @@ pub fn need(
     path: &RepoPath,
 ) -> Option<BTreeMap<RepoPath, Vec<Insert>>> {
     let mut needed: BTreeMap<RepoPath, Vec<Insert>> = BTreeMap::new();
-    for (krate, feature) in &recipe.features {
+    for (krate, features) in &recipe.features {
         let (manifest, edit) = manifests(tree, path, &["Cargo.toml"])
-            .find_map(|(manifest, text)| Some((manifest, add_feature(&text, krate, feature)?)))?;
+            .find_map(|(manifest, text)| Some((manifest, add_features(&text, krate, features)?)))?;
         needed.entry(manifest).or_default().extend(edit);
     }
     if let Some(package) = &recipe.dependency
@@ -68,19 +68,23 @@ fn manifests<'t>(
     })
 }
 
-/// What adds a feature of a crate: no edit where it is there; nothing where it cannot be told how.
-fn add_feature(text: &str, krate: &str, feature: &str) -> Option<Option<Insert>> {
+/// What adds features of a crate: no edit where they are there; nothing where it cannot be told how.
+fn add_features(text: &str, krate: &str, features: &[String]) -> Option<Option<Insert>> {
     let pattern =
         format!(r"(?m)^{}\s*=\s*\{{[^}}\n]*?features\s*=\s*\[([^\]]*)\]", regex::escape(krate));
-    let found = Regex::new(&pattern).ok()?.captures(text)?;
-    let list = found.get(1)?;
+    let list = Regex::new(&pattern).ok()?.captures(text)?.get(1)?;
     let has = |name: &str| list.as_str().contains(&format!("\"{name}\""));
-    if has("full") || has(feature) {
+    let missing: Vec<String> = features
+        .iter()
+        .filter(|feature| !has("full") && !has(feature))
+        .map(|feature| format!("\"{feature}\""))
+        .collect();
+    if missing.is_empty() {
         return Some(None);
     }
     let at = list.start() + list.as_str().trim_end().trim_end_matches(',').len();
     let comma = if list.as_str().trim().is_empty() { "" } else { ", " };
-    Some(Some(Insert::new(at, format!("{comma}\"{feature}\""))))
+    Some(Some(Insert::new(at, format!("{comma}{}", missing.join(", ")))))
 }
 
 /// What adds a package to the list that people edit; nothing where that takes more than a line.

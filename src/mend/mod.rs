@@ -40,6 +40,15 @@ pub struct Mend {
     edits: BTreeMap<RepoPath, Vec<Insert>>,
     /// Name and example of what is read from the environment then.
     variables: BTreeMap<String, String>,
+    /// The argument that makes of web the release phase.
+    release: Option<String>,
+}
+
+/// What a recipe does to the file of a finding.
+#[derive(Debug)]
+struct Edits {
+    edits: Vec<Insert>,
+    variables: BTreeMap<String, String>,
 }
 
 /// The mends for findings of these factors, where a recipe fits: in the order of the findings.
@@ -58,7 +67,9 @@ pub fn propose(
             continue;
         }
         let Some(rule) = rules.find(&finding.rule) else { continue };
-        let Some(mend) = mend(tree, rule, &finding.place)? else { continue };
+        let others = rule.mends_of.iter().filter_map(|id| rules.find(id));
+        let recipes = rule.mends.iter().chain(others.flat_map(|other| &other.mends));
+        let Some(mend) = mend(tree, rule, recipes, &finding.place)? else { continue };
         // Two findings may have the same remedy; two remedies may not touch the same bytes.
         let is_free = |path: &RepoPath, edits: &Vec<Insert>| {
             let of_others = mends.iter().filter_map(|other| other.edits.get(path)).flatten();
@@ -74,16 +85,19 @@ pub fn propose(
 }
 
 /// What the first recipe that fits does at a place.
-fn mend(tree: &Tree, rule: &Rule, place: &Place) -> Result<Option<Mend>> {
-    if rule.mends.is_empty() {
-        return Ok(None);
-    }
+fn mend<'r>(
+    tree: &Tree,
+    rule: &Rule,
+    recipes: impl Iterator<Item = &'r Recipe>,
+    place: &Place,
+) -> Result<Option<Mend>> {
     let Some(file) = read(tree, &place.path) else { return Ok(None) };
-    for recipe in &rule.mends {
+    for recipe in recipes {
         if !manifest::declares(tree, &place.path, &recipe.packages) {
             continue;
         }
-        let Some(edits) = edit(rule, recipe, &place.path, file.lines(), place)? else { continue };
+        let edited = edit(rule, recipe, &place.path, file.lines(), place)?;
+        let Some(Edits { edits, variables }) = edited else { continue };
         let mut all = BTreeMap::from([(place.path.clone(), edits)]);
         let Some(needed) = manifest::need(tree, recipe, &place.path) else { continue };
         for (path, edits) in needed {
@@ -96,7 +110,8 @@ fn mend(tree: &Tree, rule: &Rule, place: &Place) -> Result<Option<Mend>> {
             says: recipe.says.clone(),
             remark: recipe.remark.clone(),
             edits: all,
-            variables: recipe.variables.clone(),
+            variables,
+            release: recipe.release.clone(),
         }));
     }
     Ok(None)
@@ -109,7 +124,7 @@ fn edit(
     path: &RepoPath,
     text: &str,
     place: &Place,
-) -> Result<Option<Vec<Insert>>> {
+) -> Result<Option<Edits>> {
     let fits = recipe.only_if.as_ref().is_none_or(|only_if| only_if.is_match(text))
         && !recipe.unless.as_ref().is_some_and(|unless| unless.is_match(text));
     if !fits {
@@ -136,7 +151,7 @@ pub fn mend_example(
 ) -> Result<Option<String>> {
     let Ok(file) = Text::read(text.as_bytes()) else { return Ok(None) };
     let edits = edit(rule, recipe, &place.path, file.lines(), place)?;
-    Ok(edits.map(|edits| file.write(edits)))
+    Ok(edits.map(|edits| file.write(edits.edits)))
 }
 
 fn read(tree: &Tree, path: &RepoPath) -> Option<Text> {
@@ -146,8 +161,9 @@ fn read(tree: &Tree, path: &RepoPath) -> Option<Text> {
     }
 }
 
-/// The files as the mends leave them, and the list of the variables that they read.
-fn assemble(tree: &Tree, mends: &[&Mend]) -> (Vec<Change>, Option<Rendered>) {
+/// The files as the mends leave them, and the lines of other files that go with them: variables that are read, and
+/// the release phase, where `web` says how the service is started.
+fn assemble(tree: &Tree, mends: &[&Mend], web: Option<&str>) -> (Vec<Change>, Vec<Rendered>) {
     let paths: BTreeSet<&RepoPath> = mends.iter().flat_map(|mend| mend.edits.keys()).collect();
     let changes = paths.into_iter().filter_map(|path| {
         let Some(Entry::File(before)) = tree.get(path) else { return None };
@@ -172,11 +188,20 @@ fn assemble(tree: &Tree, mends: &[&Mend]) -> (Vec<Change>, Option<Rendered>) {
     let changes = changes.collect();
     let variables: BTreeMap<&String, &String> =
         mends.iter().flat_map(|mend| &mend.variables).collect();
-    let lines: String =
+    let variables: String =
         variables.iter().map(|(name, example)| format!("{name}={example}\n")).collect();
-    let list =
-        (!lines.is_empty()).then(|| RepoPath::parse(".env.example").ok()).flatten().map(|path| {
-            Rendered { path, factor: Some(Factor::Config), kind: Kind::Lines, text: lines }
-        });
-    (changes, list)
+    let release = mends.iter().find_map(|mend| mend.release.as_ref()).zip(web);
+    let release =
+        release.map_or_else(String::new, |(argument, web)| format!("release: {web} {argument}\n"));
+    let lines = [
+        (".env.example", Factor::Config, variables),
+        ("Procfile", Factor::AdminProcesses, release),
+    ];
+    let lines = lines.into_iter().filter(|(_, _, text)| !text.is_empty()).filter_map(
+        |(path, factor, text)| {
+            let path = RepoPath::parse(path).ok()?;
+            Some(Rendered { path, factor: Some(factor), kind: Kind::Lines, text })
+        },
+    );
+    (changes, lines.collect())
 }

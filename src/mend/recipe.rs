@@ -40,6 +40,9 @@ pub struct Recipe {
     pub after: Option<String>,
     /// Lines at the end of the file.
     pub append: Option<String>,
+    /// Other anchors that go with it, each of which may stand once or not at all.
+    #[serde(default)]
+    pub also: Vec<Also>,
     /// Modules that the file then imports.
     #[serde(default)]
     pub imports: Vec<String>,
@@ -52,18 +55,28 @@ pub struct Recipe {
 
     /// Features that a crate then needs.
     #[serde(default)]
-    pub features: BTreeMap<String, String>,
+    pub features: BTreeMap<String, Vec<String>>,
     /// A package that is then needed.
     pub dependency: Option<String>,
     /// Variables that are then read: name and example, for the list of them.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// With this argument, what is started as web is the release phase.
+    pub release: Option<String>,
     /// What a person still has to do or to know.
     #[serde(default)]
     pub remark: String,
 
     #[serde(default)]
     pub examples: Vec<Example>,
+}
+
+/// An anchor that goes with the first, and what comes in its place.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Also {
+    pub at: Value,
+    pub replace: String,
 }
 
 /// Where the anchor has to stand.

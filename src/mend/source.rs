@@ -1,5 +1,6 @@
 //! Mends source: finds the one anchor of a recipe in the syntax tree, and says which bytes change.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ast_grep_core::matcher::MatcherExt;
@@ -7,6 +8,7 @@ use ast_grep_core::meta_var::MetaVarEnv;
 use ast_grep_core::tree_sitter::StrDoc;
 use ast_grep_core::{AstGrep, NodeMatch};
 
+use super::Edits;
 use super::import;
 use super::recipe::{Anchored, Recipe};
 use super::style::Style;
@@ -19,7 +21,7 @@ use crate::merge::text::{self, Insert};
 type Tree = AstGrep<StrDoc<Grammar>>;
 type Match<'t> = NodeMatch<'t, StrDoc<Grammar>>;
 
-/// The edits of a recipe; nothing where it does not fit.
+/// What a recipe does; nothing where it does not fit.
 ///
 /// # Errors
 /// The recipe is broken: a defect of this build.
@@ -29,22 +31,52 @@ pub fn mend(
     grammar: Grammar,
     text: &str,
     place: &Place,
-) -> Result<Option<Vec<Insert>>> {
+) -> Result<Option<Edits>> {
     let Some(compiled) = compile_anchor(rule, recipe, grammar)? else { return Ok(None) };
     let Ok(tree) = Tree::try_new(text, grammar) else { return Ok(None) };
     let found = span(text, place);
-    let anchors: Vec<Match<'_>> = tree
-        .root()
-        .dfs()
-        .filter(|node| compiled.kinds.contains(&usize::from(node.kind_id())))
-        .filter_map(|node| compiled.matcher.match_node(node))
+    let anchors: Vec<Match<'_>> = find(&tree, &compiled)
+        .into_iter()
         .filter(|anchor| {
             let range = anchor.range();
             recipe.anchored == Anchored::File || range.start < found.end && found.start < range.end
         })
         .collect();
     let [anchor] = anchors.as_slice() else { return Ok(None) };
-    Ok(edit(recipe, &tree, anchor, text, grammar))
+    let Some(mut edits) = edit(recipe, &tree, anchor, text, grammar) else { return Ok(None) };
+    for also in &recipe.also {
+        let syntax = Syntax {
+            path: &rule.path,
+            body: &also.at,
+            constraints: &BTreeMap::new(),
+            transform: None,
+        };
+        let Some(compiled) = compile(&syntax, grammar)? else { continue };
+        match find(&tree, &compiled).as_slice() {
+            [] => {}
+            [other] => edits.edits.push(replace(&also.replace, other, text, grammar)),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(edits))
+}
+
+fn find<'t>(tree: &'t Tree, compiled: &Compiled) -> Vec<Match<'t>> {
+    let nodes: Vec<_> = tree.root().dfs().collect();
+    nodes
+        .into_iter()
+        .filter(|node| compiled.kinds.contains(&usize::from(node.kind_id())))
+        .filter_map(|node| compiled.matcher.match_node(node))
+        .collect()
+}
+
+/// What a match puts its finger on, written anew.
+fn replace(template: &str, anchor: &Match<'_>, text: &str, grammar: Grammar) -> Insert {
+    let environment = anchor.get_env();
+    let range = environment.get_match("HERE").unwrap_or_else(|| anchor.get_node()).range();
+    let indent = text::indent(text, range.start);
+    let new = write(template, indent, &Style::of(text, grammar), environment, text);
+    Insert::replace(&range, new.strip_prefix(indent).unwrap_or(&new).to_owned())
 }
 
 fn compile_anchor(rule: &Rule, recipe: &Recipe, grammar: Grammar) -> Result<Option<Compiled>> {
@@ -63,29 +95,27 @@ fn edit(
     anchor: &Match<'_>,
     text: &str,
     grammar: Grammar,
-) -> Option<Vec<Insert>> {
+) -> Option<Edits> {
     let environment = anchor.get_env();
-    let node = environment.get_match("HERE").unwrap_or_else(|| anchor.get_node());
-    let range = node.range();
     let style = Style::of(text, grammar);
-    let indent = text::indent(text, range.start);
     let write = |template: &str, indent: &str| write(template, indent, &style, environment, text);
 
     let mut edits = Vec::new();
     if let Some(template) = &recipe.replace {
-        let new = write(template, indent);
-        edits.push(Insert::replace(&range, new.strip_prefix(indent).unwrap_or(&new).to_owned()));
+        edits.push(replace(template, anchor, text, grammar));
     }
+    let whole = anchor.range();
+    let indent = text::indent(text, whole.start);
     if let Some(template) = &recipe.before {
-        if !text::starts_line(text, range.start) {
+        if !text::starts_line(text, whole.start) {
             return None;
         }
-        let at = text::line_start(text, range.start);
+        let at = text::line_start(text, whole.start);
         edits.push(Insert::new(at, write(template, indent) + "\n"));
     }
     if let Some(template) = &recipe.after {
-        let at = text::next_line(text, range.end);
-        let rest = text[range.end..at].trim();
+        let at = text::next_line(text, whole.end);
+        let rest = text[whole.end..at].trim();
         let is_bare =
             |rest: &str| rest.is_empty() || rest.starts_with("//") || rest.starts_with('#');
         // Something else on the line would be torn from what it stands beside.
@@ -100,7 +130,11 @@ fn edit(
     for module in &recipe.imports {
         edits.extend(import::import(tree, text, module));
     }
-    Some(edits)
+    let variables = recipe.variables.iter().map(|(name, example)| {
+        let name = fill(name, environment, text);
+        (name.trim_matches(['"', '\'', '`']).to_owned(), fill(example, environment, text))
+    });
+    Some(Edits { edits, variables: variables.collect() })
 }
 
 /// A template's lines in the style of the file, with what was matched filled in.

@@ -31,8 +31,9 @@ impl Style {
         let language = grammar.language();
         let ends =
             |end: &[char]| text.lines().filter(|line| line.trim_end().ends_with(end)).count();
-        let singles = SINGLE.find_iter(text).count();
-        let doubles = DOUBLE.find_iter(text).count();
+        let plain = text.replace("\"\"\"", "");
+        let singles = SINGLE.find_iter(&plain).count();
+        let doubles = DOUBLE.find_iter(&plain).count();
         let open = ends(&[')', '\'', '"', '`']);
         Self {
             language,

@@ -20,6 +20,8 @@ pub struct Ground<'g> {
     pub tree: &'g Tree,
     /// What is said of the tree as it is.
     pub before: &'g Report,
+    /// How the service is started, where that is known.
+    pub web: Option<&'g str>,
     /// Says it of another.
     pub judge: &'g dyn Fn(Tree) -> Result<Report>,
 }
@@ -83,8 +85,8 @@ struct Draft<'d> {
 
 impl Draft<'_> {
     fn plan(&self, ground: &Ground<'_>) -> Plan {
-        let (changes, list) = assemble(ground.tree, &self.mends);
-        let layers = self.layers.iter().map(|layer| (*layer).clone()).chain(list).collect();
+        let (changes, lines) = assemble(ground.tree, &self.mends, ground.web);
+        let layers = self.layers.iter().map(|layer| (*layer).clone()).chain(lines).collect();
         plan::plan(ground.root.to_owned(), ground.tree, changes, layers)
     }
 }
