@@ -133,7 +133,10 @@ fn a_document_is_read_with_its_lines() {
 /// Where a rule finds something in a text of that name; all of it where code applies the rule.
 fn find_places(rules: &Rules, rule: &Rule, recipe: &Recipe, name: &str, text: &str) -> Vec<Place> {
     if rule.rule.is_some() {
-        let grammar = Grammar::of(name, text).unwrap();
+        let Some(grammar) = Grammar::of(name, text).filter(|grammar| scan::is_of(*grammar, text))
+        else {
+            return Vec::new();
+        };
         let marks = scan::scan_text(rules, rule, grammar, text).unwrap();
         return marks.into_iter().map(|mark| Place { path: path(name), ..mark.place }).collect();
     }

@@ -9,7 +9,10 @@ use crate::merge::text::{self, Insert};
 #[must_use]
 pub fn mend(recipe: &Recipe, text: &str, place: &Place) -> Option<Edits> {
     let (pattern, becomes) = (recipe.line.as_ref()?, recipe.becomes.as_ref()?);
-    let start: usize = text.split_inclusive('\n').take(place.line - 1).map(str::len).sum();
+    let mut start: usize = text.split_inclusive('\n').take(place.line - 1).map(str::len).sum();
+    while text[..start].ends_with("\\\n") {
+        start = text::line_start(text, start - 1);
+    }
     let mut end = text::next_line(text, start);
     while text[start..end].trim_end_matches('\n').ends_with('\\') && end < text.len() {
         end = text::next_line(text, end);
