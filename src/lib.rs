@@ -27,3 +27,4 @@ pub mod stack;
 pub mod templates;
 pub mod tree;
 pub mod ui;
+mod verify;

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use super::settle::{self, Ending};
 use crate::answers::record;
-use crate::cli::Add;
+use crate::cli::{self, Add};
 use crate::error::{Error, ExitCode, Result};
 use crate::factor::Factor;
-use crate::plan::{self, Plan};
+use crate::plan;
 use crate::service::detect;
+use crate::templates;
 use crate::tree::Tree;
 use crate::ui::{PlanReport, Ui};
-use crate::{apply, interrupt, templates};
 
 pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
-    let factors =
-        arguments.factors.iter().map(|text| text.parse()).collect::<Result<BTreeSet<Factor>>>()?;
+    let factors = select(&arguments.factors)?;
     let root = arguments
         .path
         .canonicalize()
@@ -26,39 +26,32 @@ pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
         factors.iter().flat_map(|&factor| templates::find_layer(&service.stack, factor)).collect();
     let plan = plan::plan(root, &tree, templates::render(&layers, &service)?);
 
-    let output = arguments.output;
-    let applies = !output.dry_run && plan.conflicts.is_empty();
-    if applies {
-        interrupt::listen();
-        apply::apply(&plan)?;
-    }
-    if output.json {
+    let has_work = !plan.is_empty();
+    let settled = settle::settle(plan, &arguments.writing, arguments.output, ui)?;
+    if arguments.output.json {
         let answers = record::read_recorded(&tree)?;
-        ui.json(&PlanReport::new(&plan, answers, applies))?;
-    } else {
-        show(&plan, arguments, &factors, ui)?;
+        let is_applied = settled.ending == Ending::Applied;
+        ui.json(&PlanReport::new(&settled.plan, answers, is_applied))?;
+    } else if has_work {
+        settle::show(&settled, &arguments.writing, ui)?;
+    } else if settled.ending != Ending::Patched {
+        show_nothing(&factors, ui)?;
     }
-    Ok(if plan.conflicts.is_empty() { ExitCode::Done } else { ExitCode::Conflict })
+    Ok(settled.exit_code())
 }
 
-fn show(plan: &Plan, arguments: &Add, factors: &BTreeSet<Factor>, ui: &Ui) -> Result<()> {
-    if plan.is_empty() {
-        ui.line("Nothing to add: no file of these factors is missing.")?;
-        for factor in factors {
-            ui.line(format!("  dozen explain {factor}  says what it asks of the code"))?;
-        }
-        return Ok(());
+/// The factors that are named: all twelve where none is.
+fn select(named: &[String]) -> Result<BTreeSet<Factor>> {
+    if named.is_empty() || named.iter().any(|name| name == cli::ALL) {
+        return Ok(Factor::ALL.into());
     }
-    if arguments.output.diff {
-        ui.diff(plan)?;
-    }
-    let is_done = !arguments.output.dry_run && plan.conflicts.is_empty();
-    ui.heading(if is_done { "Changed" } else { "Would change" })?;
-    ui.plan(plan)?;
-    if !plan.conflicts.is_empty() {
-        ui.note(
-            "Nothing was written. Make the changes marked `conflict` by hand, then run the command again.",
-        );
+    named.iter().map(|text| text.parse()).collect()
+}
+
+fn show_nothing(factors: &BTreeSet<Factor>, ui: &Ui) -> Result<()> {
+    ui.line("Nothing to add: no file of these factors is missing.")?;
+    for factor in factors {
+        ui.line(format!("  dozen explain {factor}  says what it asks of the code"))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::apply::Restoration;
 use crate::plan::{Change, Conflict, Plan};
 
 /// The version of the shapes here.
@@ -27,6 +28,16 @@ pub struct PlanReport<'a, A> {
     changes: &'a [Change],
     conflicts: &'a [Conflict],
     applied: bool,
+}
+
+/// What `undo` decided and did: of the same shape.
+#[derive(Debug, Serialize)]
+pub struct UndoReport<'a> {
+    pub root: Cow<'a, str>,
+    pub answers: Option<()>,
+    pub changes: &'a [Restoration],
+    pub conflicts: &'a [Conflict],
+    pub applied: bool,
 }
 
 impl<T> Report<T> {
