@@ -28,3 +28,4 @@ pub mod stack;
 pub mod templates;
 pub mod tree;
 pub mod ui;
+mod verify;

@@ -17,7 +17,7 @@ use crate::tree::{Content, Entry, RepoPath, Tree};
 const ALIASES: [&[&str]; 2] = [&COMPOSE_FILES, &VARIABLE_FILES];
 
 /// What is to be done in a repository. What changes nothing is not in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub root: PathBuf,
     /// Sorted by path.
@@ -63,12 +63,22 @@ pub struct Conflict {
     pub factor: Option<Factor>,
     pub reason: String,
     pub snippet: String,
+    /// What would be done, if the person decided for it; none where that is not the whole file.
+    #[serde(skip)]
+    pub replacement: Option<Change>,
 }
 
 impl Plan {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.conflicts.is_empty()
+    }
+
+    /// Whether there is anything that a person could decide for or against.
+    #[must_use]
+    pub fn has_choice(&self) -> bool {
+        let is_open = |conflict: &Conflict| conflict.replacement.is_some();
+        !self.changes.is_empty() || self.conflicts.iter().any(is_open)
     }
 }
 
@@ -135,9 +145,10 @@ pub fn plan(root: PathBuf, tree: &Tree, mended: Vec<Change>, layers: Vec<Rendere
         let factor = rendered.factor;
         let laid = open_draft(&mut drafts, tree, &path, factor)
             .and_then(|draft| lay(draft, &path, rendered));
-        if let Err(Refusal { reason, snippet }) = laid {
+        if let Err(Refusal { reason, snippet, after }) = laid {
             drafts.remove(&path);
-            let conflict = Conflict { path: path.clone(), factor, reason, snippet };
+            let replacement = after.and_then(|after| replace(tree, &path, factor, after));
+            let conflict = Conflict { path: path.clone(), factor, reason, snippet, replacement };
             conflicts.insert(path, conflict);
         }
     }
@@ -172,10 +183,19 @@ fn find_alias(tree: &Tree, path: &RepoPath) -> RepoPath {
 struct Refusal {
     reason: String,
     snippet: String,
+    /// What the whole file would be.
+    after: Option<Content>,
 }
 
 fn refuse(reason: &str) -> Refusal {
-    Refusal { reason: reason.to_owned(), snippet: String::new() }
+    Refusal { reason: reason.to_owned(), snippet: String::new(), after: None }
+}
+
+/// The change of a file that stands there into another, its mode kept.
+fn replace(tree: &Tree, path: &RepoPath, factor: Option<Factor>, after: Content) -> Option<Change> {
+    let Some(Entry::File(before)) = tree.get(path) else { return None };
+    let after = Content { executable: before.executable, ..after };
+    Some(Change { path: path.clone(), factor, before: Some(before), after, does: Vec::new() })
 }
 
 fn open_draft<'a>(
@@ -224,6 +244,7 @@ fn lay(draft: &mut Draft, path: &RepoPath, rendered: Rendered) -> Result<(), Ref
         Kind::Own => {
             return Err(Refusal {
                 reason: "it stands there already, with another content".to_owned(),
+                after: Some(Content { bytes: rendered.text.clone().into(), executable: false }),
                 snippet: rendered.text,
             });
         }
@@ -234,7 +255,11 @@ fn lay(draft: &mut Draft, path: &RepoPath, rendered: Rendered) -> Result<(), Ref
         },
     };
     draft.after.bytes = merged
-        .map_err(|conflict| Refusal { reason: conflict.reason, snippet: conflict.snippet })?
+        .map_err(|conflict| Refusal {
+            reason: conflict.reason,
+            snippet: conflict.snippet,
+            after: None,
+        })?
         .into_bytes();
     Ok(())
 }

@@ -16,6 +16,9 @@ use crate::plan::Change;
 /// A larger file is no manifest and no source: it is listed, and read as unreadable.
 const MAX_BYTES: u64 = 4 << 20;
 
+/// The folder in a repository that is dozen's own, no part of it; see `apply`.
+pub const OWN_FOLDER: &str = ".dozen";
+
 /// A path below a repository's root, with `/` on every system: relative, without `.`, `..` or an empty part.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoPath(String);
@@ -115,6 +118,12 @@ impl Tree {
             .map(|(path, content)| (path, Some(Entry::File(Arc::new(content)))))
             .collect();
         Self { root: None, files: seen.keys().cloned().collect(), seen: Mutex::new(seen) }
+    }
+
+    /// The repository at `root` without the list of its files: what is asked for by name is found.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
+        Self { root: Some(root.to_owned()), ..Self::default() }
     }
 
     /// Lists the repository at `root`: what git ignores is not listed, but found where it is asked for by name.
@@ -224,7 +233,7 @@ fn walk(root: &Path) -> WalkBuilder {
     let mut walk = WalkBuilder::new(root);
     walk.hidden(false)
         .require_git(false)
-        .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != ".dozen");
+        .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != OWN_FOLDER);
     walk
 }
 

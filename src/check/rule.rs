@@ -171,6 +171,8 @@ pub mod maybe_pattern {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer};
 
+    /// # Errors
+    /// It is no text, or no regular expression.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Regex>, D::Error> {

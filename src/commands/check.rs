@@ -23,6 +23,7 @@ pub fn run(arguments: &Check, ui: &Ui) -> Result<ExitCode> {
         .path
         .canonicalize()
         .map_err(|error| Error::Unreadable { path: arguments.path.clone(), error })?;
+    super::recover_to_read(&root, ui)?;
     let file = arguments.baseline.clone().unwrap_or_else(|| root.join(BASELINE));
     let rules = Rules::load()?;
     if arguments.write_baseline {
@@ -90,7 +91,7 @@ fn write_baseline(path: &Path, report: &Report, ui: &Ui) -> Result<ExitCode> {
     let text = toml::to_string_pretty(&baseline)
         .map_err(|error| Error::Malformed { path: path.to_owned(), reason: error.to_string() })?;
     let head = "# Findings of `dozen check` that are let be. Give each a reason; remove it when it is mended.\n\n";
-    apply::write_output(path, &format!("{head}{text}"))?;
+    apply::write_output(path, format!("{head}{text}"))?;
     ui.line(format!("Wrote {} findings to {}", baseline.allow.len(), path.display()))?;
     ui.line("Give each of them a reason: `check` goes on naming those without one.")?;
     Ok(ExitCode::Done)

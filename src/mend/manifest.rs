@@ -37,9 +37,9 @@ pub fn need(
 ) -> Option<BTreeMap<RepoPath, Vec<Insert>>> {
     let mut needed: BTreeMap<RepoPath, Vec<Insert>> = BTreeMap::new();
     for (krate, features) in &recipe.features {
-        let (manifest, edit) = manifests(tree, path, &["Cargo.toml"])
+        let (manifest, edits) = manifests(tree, path, &["Cargo.toml"])
             .find_map(|(manifest, text)| Some((manifest, add_features(&text, krate, features)?)))?;
-        needed.entry(manifest).or_default().extend(edit);
+        needed.entry(manifest).or_default().extend(edits);
     }
     if let Some(package) = &recipe.dependency
         && !declares(tree, path, std::slice::from_ref(package))
@@ -69,7 +69,7 @@ fn manifests<'t>(
 }
 
 /// What adds features of a crate: no edit where they are there; nothing where it cannot be told how.
-fn add_features(text: &str, krate: &str, features: &[String]) -> Option<Option<Insert>> {
+fn add_features(text: &str, krate: &str, features: &[String]) -> Option<Vec<Insert>> {
     let pattern =
         format!(r"(?m)^{}\s*=\s*\{{[^}}\n]*?features\s*=\s*\[([^\]]*)\]", regex::escape(krate));
     let list = Regex::new(&pattern).ok()?.captures(text)?.get(1)?;
@@ -80,11 +80,11 @@ fn add_features(text: &str, krate: &str, features: &[String]) -> Option<Option<I
         .map(|feature| format!("\"{feature}\""))
         .collect();
     if missing.is_empty() {
-        return Some(None);
+        return Some(Vec::new());
     }
     let at = list.start() + list.as_str().trim_end().trim_end_matches(',').len();
     let comma = if list.as_str().trim().is_empty() { "" } else { ", " };
-    Some(Some(Insert::new(at, format!("{comma}{}", missing.join(", ")))))
+    Some(vec![Insert::new(at, format!("{comma}{}", missing.join(", ")))])
 }
 
 /// What adds a package to the list that people edit; nothing where that takes more than a line.

@@ -45,7 +45,7 @@ pub struct Mend {
 }
 
 /// What a recipe does to the file of a finding.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Edits {
     edits: Vec<Insert>,
     variables: BTreeMap<String, String>,
@@ -133,6 +133,9 @@ fn edit(
     if recipe.line.is_some() {
         return Ok(line::mend(recipe, text, place));
     }
+    if recipe.dependency.is_some() && recipe.at.is_none() {
+        return Ok(Some(Edits::default()));
+    }
     match Grammar::of(path.file_name(), text) {
         Some(grammar) => source::mend(rule, recipe, grammar, text, place),
         None => Ok(None),
@@ -189,7 +192,7 @@ fn assemble(tree: &Tree, mends: &[&Mend], web: Option<&str>) -> (Vec<Change>, Ve
     let variables: BTreeMap<&String, &String> =
         mends.iter().flat_map(|mend| &mend.variables).collect();
     let variables: String =
-        variables.iter().map(|(name, example)| format!("{name}={example}\n")).collect();
+        variables.iter().flat_map(|(name, example)| [name.as_str(), "=", example, "\n"]).collect();
     let release = mends.iter().find_map(|mend| mend.release.as_ref()).zip(web);
     let release =
         release.map_or_else(String::new, |(argument, web)| format!("release: {web} {argument}\n"));

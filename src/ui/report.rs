@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::apply::Restoration;
 use crate::plan::{Change, Conflict, Instruction, Plan};
 
 /// The version of the shapes here.
@@ -30,6 +31,16 @@ pub struct PlanReport<'a, A> {
     instructions: &'a [Instruction],
     remarks: &'a [String],
     applied: bool,
+}
+
+/// What `undo` decided and did: of the same shape.
+#[derive(Debug, Serialize)]
+pub struct UndoReport<'a> {
+    pub root: Cow<'a, str>,
+    pub answers: Option<()>,
+    pub changes: &'a [Restoration],
+    pub conflicts: &'a [Conflict],
+    pub applied: bool,
 }
 
 impl<T> Report<T> {
