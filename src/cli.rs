@@ -15,6 +15,9 @@ use crate::answers::question::{NAME, Question};
 use crate::check::finding::FailOn;
 use crate::factor::Factor;
 
+/// Every factor, where `add` takes factors.
+pub const ALL: &str = "all";
+
 const EXIT_CODES: &str = "\
 Exit codes:
     0  done, or nothing to do
@@ -38,6 +41,8 @@ pub enum Verb {
     New(New),
     /// Give an existing repository what it lacks of a factor
     Add(Add),
+    /// Take the last `add` back
+    Undo(Undo),
     /// Say for each factor whether a repository holds to it, with the lines that decide it
     Check(Check),
     /// Build and run it, and test the twelve factors from outside
@@ -85,8 +90,8 @@ pub struct New {
 
 #[derive(Debug, Args)]
 pub struct Add {
-    /// One or more of the twelve
-    #[arg(required = true, value_name = "FACTOR", value_parser = Choices::of_factors())]
+    /// One or more of the twelve, or `all`
+    #[arg(value_name = "FACTOR", value_parser = Choices::of_factors_and(ALL))]
     pub factors: Vec<String>,
 
     /// The repository
@@ -96,6 +101,73 @@ pub struct Add {
     /// Its stack, where its files do not tell
     #[arg(long)]
     pub stack: Option<String>,
+
+    #[command(flatten)]
+    pub mending: Mending,
+
+    #[command(flatten)]
+    pub writing: Writing,
+
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// How far what `add` does to a repository goes.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Mending {
+    /// Leave lock files as they are, and say what brings them up to date
+    #[arg(long)]
+    pub no_lock: bool,
+
+    /// Write dozen.toml too, with what is known of the service
+    #[arg(long)]
+    pub record: bool,
+}
+
+/// What lies between a plan and the disk.
+#[derive(Clone, Debug, Args)]
+pub struct Writing {
+    /// Ask nothing: take every change. So it is without a terminal, too
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// What becomes of the rest where a file is in conflict [default: ask at a terminal, else abort]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub on_conflict: Option<OnConflict>,
+
+    /// Change files that have changes which are not committed
+    #[arg(long)]
+    pub allow_dirty: bool,
+
+    /// Run this in a changed copy first; write nothing if it fails
+    #[arg(long, value_name = "COMMAND")]
+    pub verify: Option<String>,
+
+    /// Write the changes as a patch for `git apply` instead (`-`: to stdout)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["dry_run", "diff", "json"])]
+    pub patch: Option<PathBuf>,
+}
+
+/// What becomes of a plan where a file is in conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnConflict {
+    /// Ask about each; without a terminal as `abort`
+    Ask,
+    /// Write the rest, name what is left, and exit with 3
+    Skip,
+    /// Write nothing, and exit with 3
+    Abort,
+}
+
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// The repository
+    #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub path: PathBuf,
+
+    /// Take back what was changed since, too
+    #[arg(long)]
+    pub force: bool,
 
     #[command(flatten)]
     pub output: Output,
@@ -293,6 +365,12 @@ struct Choices(Vec<String>);
 impl Choices {
     fn of_factors() -> Self {
         Self(Factor::ALL.map(|factor| factor.slug().to_owned()).to_vec())
+    }
+
+    fn of_factors_and(more: &str) -> Self {
+        let Self(mut choices) = Self::of_factors();
+        choices.push(more.to_owned());
+        Self(choices)
     }
 }
 

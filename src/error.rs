@@ -58,7 +58,7 @@ pub enum Error {
     #[error("cannot write `{}`: {error}\n\nNothing was changed. {}", .path.display(), remedy_for_write(.error))]
     Unwritable { path: PathBuf, error: io::Error },
 
-    #[error("cannot write `{}`: {error}\n\nChoose another place with --output or --baseline.", .path.display())]
+    #[error("cannot write `{}`: {error}\n\nChoose another place with --output, --baseline or --patch.", .path.display())]
     OutputFile { path: PathBuf, error: io::Error },
 
     #[error("`{}` exists and is not empty\n\nChoose another folder with --into DIR; to upgrade the repository that is there, run `dozen add` in it.", .0.display())]
@@ -99,6 +99,19 @@ pub enum Error {
     Git { command: String, reason: String },
 
     #[error(
+        "cannot tell what of `{}` is committed: {reason}\n\nMend that, or pass --allow-dirty to change files whether they are or not.", .path.display()
+    )]
+    GitStatus { path: PathBuf, reason: String },
+
+    #[error(
+        "`{command}` failed in a changed copy ({status}); nothing was written\n\n{last}\n\nMend what it says and run the command again, or leave the factor out that breaks it."
+    )]
+    Verify { command: String, status: String, last: String },
+
+    #[error("cannot run `{command}`: {error}\n\n--verify is run by `sh -c`; nothing was written.")]
+    Unrunnable { command: String, error: io::Error },
+
+    #[error(
         "cannot use `{path}` of this build of dozen: {reason}\n\nThis is a defect of dozen; please report it."
     )]
     Embedded { path: String, reason: String },
@@ -131,10 +144,12 @@ impl Error {
             | Self::Unrecoverable { .. } => ExitCode::Conflict,
             Self::GitMissing
             | Self::Git { .. }
+            | Self::GitStatus { .. }
+            | Self::Unrunnable { .. }
             | Self::Unwritable { .. }
             | Self::OutputFile { .. }
             | Self::Prove { .. } => ExitCode::Missing,
-            Self::Embedded { .. } | Self::Output(_) => ExitCode::No,
+            Self::Embedded { .. } | Self::Output(_) | Self::Verify { .. } => ExitCode::No,
             _ => ExitCode::Usage,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::tree::RepoPath;
+use crate::tree::{OWN_FOLDER, RepoPath};
 
 /// The length of an entry before its path, in an index of SHA-1; of one of SHA-256 it is 12 longer.
 const ENTRY_HEAD: usize = 62;
@@ -18,9 +18,9 @@ pub fn tracked(root: &Path) -> Option<BTreeSet<RepoPath>> {
     let below = root.strip_prefix(work_tree).ok()?.to_str()?.replace('\\', "/");
     let prefix = if below.is_empty() { below } else { format!("{below}/") };
     let paths = parse(&bytes)?;
-    Some(
-        paths.iter().filter_map(|path| RepoPath::parse(path.strip_prefix(&prefix)?).ok()).collect(),
-    )
+    let is_own = |path: &RepoPath| path.folders().any(|folder| folder.file_name() == OWN_FOLDER);
+    let parsed = paths.iter().filter_map(|path| RepoPath::parse(path.strip_prefix(&prefix)?).ok());
+    Some(parsed.filter(|path| !is_own(path)).collect())
 }
 
 /// Where `.git` is, or leads to: a worktree and a submodule have a file there.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::check::finding::Finding;
 use crate::factor::Factor;
 use crate::merge::{self, Format, Lines};
 use crate::service::detect::{COMPOSE_FILES, VARIABLE_FILES};
@@ -16,13 +17,17 @@ use crate::tree::{Content, Entry, RepoPath, Tree};
 const ALIASES: [&[&str]; 2] = [&COMPOSE_FILES, &VARIABLE_FILES];
 
 /// What is to be done in a repository. What changes nothing is not in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub root: PathBuf,
     /// Sorted by path.
     pub changes: Vec<Change>,
     /// Sorted by path.
     pub conflicts: Vec<Conflict>,
+    /// What no plan can mend, and a person can.
+    pub instructions: Vec<Instruction>,
+    /// What a person has to know of what is done.
+    pub remarks: Vec<String>,
 }
 
 /// A file that comes, or becomes another.
@@ -34,6 +39,21 @@ pub struct Change {
     /// What must stand there when it is applied: nothing, or just these bytes.
     pub before: Option<Arc<Content>>,
     pub after: Content,
+    /// What it does to the source, in few words each.
+    pub does: Vec<String>,
+}
+
+/// A place that a person has to see to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Instruction {
+    /// The rule of `check` that found it.
+    pub rule: String,
+    pub factor: Factor,
+    pub path: RepoPath,
+    pub line: usize,
+    pub message: String,
+    /// The change that mends it.
+    pub fix: String,
 }
 
 /// A file that a person must decide on; with the text that it lacks, where that is known.
@@ -43,12 +63,36 @@ pub struct Conflict {
     pub factor: Option<Factor>,
     pub reason: String,
     pub snippet: String,
+    /// What would be done, if the person decided for it; none where that is not the whole file.
+    #[serde(skip)]
+    pub replacement: Option<Change>,
 }
 
 impl Plan {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.conflicts.is_empty()
+    }
+
+    /// Whether there is anything that a person could decide for or against.
+    #[must_use]
+    pub fn has_choice(&self) -> bool {
+        let is_open = |conflict: &Conflict| conflict.replacement.is_some();
+        !self.changes.is_empty() || self.conflicts.iter().any(is_open)
+    }
+}
+
+impl Instruction {
+    #[must_use]
+    pub fn of(finding: &Finding) -> Self {
+        Self {
+            rule: finding.rule.clone(),
+            factor: finding.factor,
+            path: finding.place.path.clone(),
+            line: finding.place.line,
+            message: finding.message.clone(),
+            fix: finding.fix.clone(),
+        }
     }
 }
 
@@ -66,8 +110,11 @@ impl Serialize for Change {
             path: &'a RepoPath,
             kind: &'static str,
             factor: Option<Factor>,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            does: &'a [String],
         }
-        Shown { path: &self.path, kind: self.kind(), factor: self.factor }.serialize(serializer)
+        let Self { path, factor, does, .. } = self;
+        Shown { path, kind: self.kind(), factor: *factor, does }.serialize(serializer)
     }
 }
 
@@ -76,12 +123,18 @@ struct Draft {
     factor: Option<Factor>,
     before: Option<Arc<Content>>,
     after: Content,
+    does: Vec<String>,
 }
 
-/// Plans to lay `layers` on `tree`, whose root is `root`.
+/// Plans to lay `layers` on `tree`, whose root is `root`, where `mended` files are as they will be.
 #[must_use]
-pub fn plan(root: PathBuf, tree: &Tree, layers: Vec<Rendered>) -> Plan {
-    let mut drafts: BTreeMap<RepoPath, Draft> = BTreeMap::new();
+pub fn plan(root: PathBuf, tree: &Tree, mended: Vec<Change>, layers: Vec<Rendered>) -> Plan {
+    let mut drafts: BTreeMap<RepoPath, Draft> = mended
+        .into_iter()
+        .map(|Change { path, factor, before, after, does }| {
+            (path, Draft { factor, before, after, does })
+        })
+        .collect();
     let mut conflicts: BTreeMap<RepoPath, Conflict> = BTreeMap::new();
 
     for rendered in layers {
@@ -92,9 +145,10 @@ pub fn plan(root: PathBuf, tree: &Tree, layers: Vec<Rendered>) -> Plan {
         let factor = rendered.factor;
         let laid = open_draft(&mut drafts, tree, &path, factor)
             .and_then(|draft| lay(draft, &path, rendered));
-        if let Err(Refusal { reason, snippet }) = laid {
+        if let Err(Refusal { reason, snippet, after }) = laid {
             drafts.remove(&path);
-            let conflict = Conflict { path: path.clone(), factor, reason, snippet };
+            let replacement = after.and_then(|after| replace(tree, &path, factor, after));
+            let conflict = Conflict { path: path.clone(), factor, reason, snippet, replacement };
             conflicts.insert(path, conflict);
         }
     }
@@ -107,9 +161,11 @@ pub fn plan(root: PathBuf, tree: &Tree, layers: Vec<Rendered>) -> Plan {
             factor: draft.factor,
             before: draft.before,
             after: draft.after,
+            does: draft.does,
         })
         .collect();
-    Plan { root, changes, conflicts: conflicts.into_values().collect() }
+    let conflicts = conflicts.into_values().collect();
+    Plan { root, changes, conflicts, instructions: Vec::new(), remarks: Vec::new() }
 }
 
 /// The name under which that file stands already, or the name itself.
@@ -127,10 +183,19 @@ fn find_alias(tree: &Tree, path: &RepoPath) -> RepoPath {
 struct Refusal {
     reason: String,
     snippet: String,
+    /// What the whole file would be.
+    after: Option<Content>,
 }
 
 fn refuse(reason: &str) -> Refusal {
-    Refusal { reason: reason.to_owned(), snippet: String::new() }
+    Refusal { reason: reason.to_owned(), snippet: String::new(), after: None }
+}
+
+/// The change of a file that stands there into another, its mode kept.
+fn replace(tree: &Tree, path: &RepoPath, factor: Option<Factor>, after: Content) -> Option<Change> {
+    let Some(Entry::File(before)) = tree.get(path) else { return None };
+    let after = Content { executable: before.executable, ..after };
+    Some(Change { path: path.clone(), factor, before: Some(before), after, does: Vec::new() })
 }
 
 fn open_draft<'a>(
@@ -161,7 +226,7 @@ fn open_draft<'a>(
                 Some(Entry::Other(reason)) => return Err(refuse(&reason)),
             };
             let after = before.as_deref().cloned().unwrap_or_default();
-            Ok(slot.insert(Draft { factor, before, after }))
+            Ok(slot.insert(Draft { factor, before, after, does: Vec::new() }))
         }
     }
 }
@@ -179,6 +244,7 @@ fn lay(draft: &mut Draft, path: &RepoPath, rendered: Rendered) -> Result<(), Ref
         Kind::Own => {
             return Err(Refusal {
                 reason: "it stands there already, with another content".to_owned(),
+                after: Some(Content { bytes: rendered.text.clone().into(), executable: false }),
                 snippet: rendered.text,
             });
         }
@@ -189,7 +255,11 @@ fn lay(draft: &mut Draft, path: &RepoPath, rendered: Rendered) -> Result<(), Ref
         },
     };
     draft.after.bytes = merged
-        .map_err(|conflict| Refusal { reason: conflict.reason, snippet: conflict.snippet })?
+        .map_err(|conflict| Refusal {
+            reason: conflict.reason,
+            snippet: conflict.snippet,
+            after: None,
+        })?
         .into_bytes();
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The only user of dialoguer: asks what is open, goes back where wanted, and ends with a review.
+//! The only user of dialoguer: asks what is open, goes back where wanted, and ends with a review; and asks which of
+//! a plan's changes are wanted.
 
 use std::fmt;
 use std::io;
@@ -11,6 +12,7 @@ use crate::answers::question::{NAME, Question, STACK};
 use crate::answers::{Answers, Draft};
 use crate::error::{Error, Result};
 use crate::interrupt;
+use crate::plan::{Change, Plan};
 
 const BACK: &str = "← back";
 const NAME_PROMPT: &str = "Name";
@@ -37,6 +39,139 @@ pub fn ask(
     // dialoguer hides the cursor and forgets it where a read is interrupted.
     prompter.term.show_cursor()?;
     answers
+}
+
+/// What a key stands for where a change is asked about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Yes,
+    No,
+    Diff,
+    All,
+    Keep,
+    Take,
+}
+
+const OF_CHANGE: [(char, &str, Choice); 4] = [
+    ('y', "yes", Choice::Yes),
+    ('n', "no", Choice::No),
+    ('d', "diff", Choice::Diff),
+    ('a', "all", Choice::All),
+];
+const OF_CONFLICT: [(char, &str, Choice); 3] = [
+    ('k', "keep mine", Choice::Keep),
+    ('t', "take dozen's", Choice::Take),
+    ('d', "diff", Choice::Diff),
+];
+const QUIT: char = 'q';
+
+/// Asks about each change, and each conflict if that is wanted, by single keys. Returns what is left of the plan:
+/// a conflict is left where the user keeps the file. `diff` shows a change.
+///
+/// # Errors
+/// [`Error::Interrupted`] on `q`, Ctrl-C and Escape: then nothing is to be written at all.
+pub fn choose(plan: Plan, about_conflicts: bool, diff: &dyn Fn(&Change) -> String) -> Result<Plan> {
+    interrupt::listen();
+    let chooser = Chooser { term: Term::stderr(), theme: ColorfulTheme::default(), diff };
+    let chosen = chooser.choose(plan, about_conflicts);
+    // As after the questions of `new`.
+    chooser.term.show_cursor()?;
+    chosen
+}
+
+struct Chooser<'a> {
+    term: Term,
+    theme: ColorfulTheme,
+    diff: &'a dyn Fn(&Change) -> String,
+}
+
+impl Chooser<'_> {
+    fn choose(&self, plan: Plan, about_conflicts: bool) -> Result<Plan> {
+        let Plan { changes, conflicts, .. } = plan;
+        let (mut wanted, mut left) = (Vec::new(), Vec::new());
+        for conflict in conflicts {
+            let question = format!("{}: {}", conflict.path, conflict.reason);
+            let replacement = conflict.replacement.as_ref();
+            let choices = if replacement.is_some() { &OF_CONFLICT[..] } else { &OF_CONFLICT[..1] };
+            if about_conflicts && self.ask(&question, choices, replacement)? == Choice::Take {
+                wanted.extend(conflict.replacement);
+            } else {
+                left.push(conflict);
+            }
+        }
+        let mut takes_all = false;
+        for change in changes {
+            let question = format!("{} {}?", change.kind(), change.path);
+            let choice = if takes_all {
+                Choice::Yes
+            } else {
+                self.ask(&question, &OF_CHANGE, Some(&change))?
+            };
+            takes_all |= choice == Choice::All;
+            if choice != Choice::No {
+                wanted.push(change);
+            }
+        }
+        wanted.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Plan { changes: wanted, conflicts: left, ..plan })
+    }
+
+    /// Asks until a key decides; that of the diff shows it and asks again.
+    fn ask(
+        &self,
+        question: &str,
+        choices: &[(char, &str, Choice)],
+        change: Option<&Change>,
+    ) -> Result<Choice> {
+        let keys: Vec<String> = choices
+            .iter()
+            .map(|(key, name, _)| format!("{key} {name}"))
+            .chain([format!("{QUIT} quit")])
+            .collect();
+        loop {
+            let mut line = String::new();
+            self.theme
+                .format_input_prompt(&mut line, question, Some(&keys.join(", ")))
+                .map_err(io::Error::other)?;
+            self.term.write_str(&line)?;
+            let (name, choice) = self.read_choice(choices)?;
+            self.term.clear_line()?;
+            if choice == Choice::Diff {
+                let shown = change.map(self.diff).unwrap_or_default();
+                self.term.write_line(shown.trim_end())?;
+                continue;
+            }
+            let mut line = String::new();
+            self.theme
+                .format_input_prompt_selection(&mut line, question, name)
+                .map_err(io::Error::other)?;
+            self.term.write_line(&line)?;
+            return Ok(choice);
+        }
+    }
+
+    fn read_choice<'c>(&self, choices: &[(char, &'c str, Choice)]) -> Result<(&'c str, Choice)> {
+        loop {
+            match self.term.read_key().map_err(interruption)? {
+                Key::Char(typed) => {
+                    let typed = typed.to_ascii_lowercase();
+                    if let Some((_, name, choice)) = choices.iter().find(|(key, ..)| *key == typed)
+                    {
+                        return Ok((name, *choice));
+                    }
+                    if typed == QUIT {
+                        self.term.write_line("")?;
+                        return Err(Error::Interrupted);
+                    }
+                }
+                Key::Escape => {
+                    self.term.write_line("")?;
+                    return Err(Error::Interrupted);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 struct Prompter<'a> {

@@ -11,9 +11,13 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
+use crate::plan::Change;
 
 /// A larger file is no manifest and no source: it is listed, and read as unreadable.
 const MAX_BYTES: u64 = 4 << 20;
+
+/// The folder in a repository that is dozen's own, no part of it; see `apply`.
+pub const OWN_FOLDER: &str = ".dozen";
 
 /// A path below a repository's root, with `/` on every system: relative, without `.`, `..` or an empty part.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +120,12 @@ impl Tree {
         Self { root: None, files: seen.keys().cloned().collect(), seen: Mutex::new(seen) }
     }
 
+    /// The repository at `root` without the list of its files: what is asked for by name is found.
+    #[must_use]
+    pub fn at(root: &Path) -> Self {
+        Self { root: Some(root.to_owned()), ..Self::default() }
+    }
+
     /// Lists the repository at `root`: what git ignores is not listed, but found where it is asked for by name.
     ///
     /// # Errors
@@ -162,6 +172,18 @@ impl Tree {
     /// Adds files that git tracks though it would ignore them.
     pub fn add_files(&mut self, paths: impl IntoIterator<Item = RepoPath>) {
         self.files.extend(paths);
+    }
+
+    /// The tree as these changes leave it.
+    #[must_use]
+    pub fn with(&self, changes: &[Change]) -> Self {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut files = self.files.clone();
+        for change in changes {
+            seen.insert(change.path.clone(), Some(Entry::File(Arc::new(change.after.clone()))));
+            files.insert(change.path.clone());
+        }
+        Self { root: self.root.clone(), files, seen: Mutex::new(seen) }
     }
 
     /// The files that git does not ignore, and what stands at those that were read.
@@ -211,7 +233,7 @@ fn walk(root: &Path) -> WalkBuilder {
     let mut walk = WalkBuilder::new(root);
     walk.hidden(false)
         .require_git(false)
-        .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != ".dozen");
+        .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != OWN_FOLDER);
     walk
 }
 

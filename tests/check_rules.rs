@@ -7,8 +7,11 @@ use dozen::check::facts::image::Image;
 use dozen::check::facts::run::{Kind, Run};
 use dozen::check::facts::setting::{Origin, read_env};
 use dozen::check::finding::{Place, Polarity, Severity};
+use dozen::check::language::{Grammar, Language};
 use dozen::check::rule::{Rule, Rules};
 use dozen::check::scan;
+use dozen::mend;
+use dozen::mend::recipe::{Example, Recipe};
 use dozen::tree::RepoPath;
 
 fn path(text: &str) -> RepoPath {
@@ -125,4 +128,67 @@ fn a_document_is_read_with_its_lines() {
             list.items().iter().map(|item| (item.text().unwrap(), item.line)).collect();
         assert_eq!(items, [("c", 3), ("d", 4)], "{name}");
     }
+}
+
+/// Where a rule finds something in a text of that name; all of it where code applies the rule.
+fn find_places(rules: &Rules, rule: &Rule, recipe: &Recipe, name: &str, text: &str) -> Vec<Place> {
+    if rule.rule.is_some() {
+        let Some(grammar) = Grammar::of(name, text).filter(|grammar| scan::is_of(*grammar, text))
+        else {
+            return Vec::new();
+        };
+        let marks = scan::scan_text(rules, rule, grammar, text).unwrap();
+        return marks.into_iter().map(|mark| Place { path: path(name), ..mark.place }).collect();
+    }
+    if recipe.line.is_some() {
+        let places = (1..=text.lines().count()).map(|line| Place::line(path(name), line));
+        let fits = |place: &Place| mend::mend_example(rule, recipe, text, place).unwrap().is_some();
+        return places.filter(fits).collect();
+    }
+    let (last, end) = text.lines().enumerate().last().unwrap();
+    let end_column = end.chars().count() + 1;
+    vec![Place { path: path(name), line: 1, column: 1, end_line: last + 1, end_column }]
+}
+
+/// How the file of an example may be called.
+fn example_names<'e>(rule: &Rule, example: &'e Example) -> Vec<&'e str> {
+    let of = |language: &Language| match language {
+        Language::JavaScript => "example.js",
+        Language::Python => "example.py",
+        Language::Rust => "example.rs",
+    };
+    match &example.path {
+        Some(name) => vec![name],
+        None => rule.languages.iter().map(of).collect(),
+    }
+}
+
+#[test]
+fn every_recipe_makes_of_its_examples_what_they_say() {
+    let rules = Rules::load().unwrap();
+    let mut wrong = Vec::new();
+    for rule in rules.all() {
+        for (number, recipe) in rule.mends.iter().enumerate() {
+            let who = format!("{} mends[{number}]", rule.id);
+            if recipe.examples.is_empty() && (recipe.line.is_some() || recipe.at.is_some()) {
+                wrong.push(format!("{who} has no example"));
+            }
+            for example in &recipe.examples {
+                let found = example_names(rule, example).into_iter().find_map(|name| {
+                    let places = find_places(&rules, rule, recipe, name, &example.before);
+                    places.into_iter().next()
+                });
+                let Some(place) = &found else {
+                    wrong.push(format!("{who}: the rule finds nothing in\n{}", example.before));
+                    continue;
+                };
+                let after = mend::mend_example(rule, recipe, &example.before, place).unwrap();
+                if after.as_deref() != Some(example.after.as_str()) {
+                    let after = after.unwrap_or_else(|| "nothing: it does not fit".to_owned());
+                    wrong.push(format!("{who} makes of\n{}\nthis:\n{after}", example.before));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

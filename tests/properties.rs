@@ -44,7 +44,7 @@ fn render(service: &Service) -> Vec<Rendered> {
 
 /// The repository that `new` makes.
 fn make_new(service: &Service) -> Files {
-    let plan = plan::plan(ROOT.into(), &Tree::default(), render(service));
+    let plan = plan::plan(ROOT.into(), &Tree::default(), Vec::new(), render(service));
     assert_eq!(plan.conflicts, []);
     plan.changes.into_iter().map(|one| (one.path.to_string(), one.after.bytes)).collect()
 }
@@ -66,7 +66,7 @@ fn plan_to_add(files: &Files, factors: &[Factor]) -> Plan {
 fn lay(tree: &Tree, service: &Service, factors: &[Factor]) -> Plan {
     let layers: Vec<_> =
         factors.iter().flat_map(|factor| templates::find_layer(&service.stack, *factor)).collect();
-    plan::plan(ROOT.into(), tree, templates::render(&layers, service).unwrap())
+    plan::plan(ROOT.into(), tree, Vec::new(), templates::render(&layers, service).unwrap())
 }
 
 /// The repository after `add`, as if what is in conflict had not been asked for.

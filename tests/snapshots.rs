@@ -44,7 +44,7 @@ fn render_called(name: &str, stack: &str, options: &[(String, String)]) -> Files
     draft.fill_defaults();
     let service = Service::from_answers(&draft.complete().unwrap()).unwrap();
     let rendered = templates::render(&templates::find_all(stack), &service).unwrap();
-    let plan = plan::plan(PathBuf::new(), &Tree::default(), rendered);
+    let plan = plan::plan(PathBuf::new(), &Tree::default(), Vec::new(), rendered);
     assert_eq!(plan.conflicts, []);
     plan.changes.into_iter().map(|change| (change.path.to_string(), change.after.bytes)).collect()
 }

@@ -9,6 +9,8 @@
 
 mod journal;
 mod root;
+mod scratch;
+mod undo;
 
 use std::fs;
 use std::io;
@@ -17,9 +19,12 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::plan::Plan;
-use journal::Operation;
+use crate::tree::OWN_FOLDER;
 pub use journal::Recovery;
+use journal::{Afterwards, Operation};
 use root::{Root, digest};
+pub use scratch::Scratch;
+pub use undo::{Restoration, Undo, find_unchanged_since};
 
 /// What is done to a new repository before it appears, given the folder where it is built.
 pub type Finish<'a> = &'a dyn Fn(&Path) -> Result<()>;
@@ -33,7 +38,7 @@ pub fn create(plan: &Plan, finish: Finish) -> Result<()> {
     if plan.root.is_dir() { fill(plan, finish) } else { create_folder(plan, finish) }
 }
 
-/// Carries out the changes of `plan` in its root, all or none.
+/// Carries out the changes of `plan` in its root, all or none, and keeps what they replaced for [`Undo`].
 ///
 /// # Errors
 /// The disk is not what the plan saw, or cannot be written; then it is as before.
@@ -43,7 +48,9 @@ pub fn apply(plan: &Plan) -> Result<()> {
     }
     let root = Root::open(&plan.root)?;
     journal::recover(&root)?;
-    journal::record_and_carry_out(&root, |work| stage_changes(&root, work, plan))
+    journal::commit_and_carry_out(&root, Afterwards::Recorded, Vec::new(), |work| {
+        stage_changes(&root, work, plan)
+    })
 }
 
 /// Completes or takes back what an interrupted `dozen` left in `root`. Not being able to look is no error.
@@ -61,15 +68,15 @@ pub fn recover(root: &Path) -> Result<Recovery> {
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_output(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(|error| Error::OutputFile { path: path.to_owned(), error })
+pub fn write_output(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
+    fs::write(path, bytes).map_err(|error| Error::OutputFile { path: path.to_owned(), error })
 }
 
 /// # Errors
 /// Something stands at `target`, and it is not an empty folder.
 pub fn check_vacant(target: &Path) -> Result<()> {
     match fs::read_dir(target) {
-        Ok(mut entries) => match entries.find(|entry| !is_work_folder(entry)) {
+        Ok(mut entries) => match entries.find(|entry| !is_own_folder(entry)) {
             Some(_) => Err(Error::NotEmpty(target.to_owned())),
             None => Ok(()),
         },
@@ -81,8 +88,8 @@ pub fn check_vacant(target: &Path) -> Result<()> {
     }
 }
 
-fn is_work_folder(entry: &io::Result<fs::DirEntry>) -> bool {
-    entry.as_ref().is_ok_and(|entry| entry.file_name() == journal::WORK_FOLDER)
+fn is_own_folder(entry: &io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().is_ok_and(|entry| entry.file_name() == OWN_FOLDER)
 }
 
 /// Builds the repository beside its place, then renames it there.
@@ -107,7 +114,7 @@ fn fill(plan: &Plan, finish: Finish) -> Result<()> {
     let root = Root::open(&plan.root)?;
     journal::recover(&root)?;
     check_vacant(&plan.root)?;
-    journal::record_and_carry_out(&root, |work| {
+    journal::commit_and_carry_out(&root, Afterwards::Forgotten, Vec::new(), |work| {
         let staged = root.enter(work)?;
         write_all(&staged, plan)?;
         finish(staged.path())?;

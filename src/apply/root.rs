@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::tree::{Content, RepoPath};
 
 /// A folder in which this process is the only dozen.
+#[derive(Debug)]
 pub struct Root {
     path: PathBuf,
     dir: Dir,
@@ -114,6 +115,14 @@ impl Root {
         Ok(())
     }
 
+    /// Gives a file another name, or its copy where the disk has no such links.
+    pub fn link_or_copy(&self, from: &Path, to: &Path) -> Result<()> {
+        self.dir
+            .hard_link(from, &self.dir, to)
+            .or_else(|_| self.dir.copy(from, &self.dir, to).map(drop))
+            .map_err(|error| self.unwritable(to, error))
+    }
+
     /// Waits until a file, or the names in a folder, are on the disk.
     pub fn sync(&self, path: &Path) -> Result<()> {
         fs::File::open(self.path.join(path))
@@ -138,6 +147,18 @@ impl Root {
         return Ok(0);
     }
 
+    pub fn read_file(&self, path: &Path) -> Result<Content> {
+        let read = self.dir.read(path).and_then(|bytes| {
+            let found = self.dir.symlink_metadata(path)?;
+            #[cfg(unix)]
+            let executable = cap_std::fs::PermissionsExt::mode(&found.permissions()) & 0o111 != 0;
+            #[cfg(not(unix))]
+            let executable = false;
+            Ok(Content { bytes, executable })
+        });
+        read.map_err(|error| Error::Unreadable { path: self.path.join(path), error })
+    }
+
     /// The digest of the regular file at `path`; none where there is no such thing.
     pub fn digest_of(&self, path: &Path) -> Option<String> {
         let found = self.dir.symlink_metadata(path).ok()?;
@@ -151,9 +172,13 @@ impl Root {
         self.dir.symlink_metadata(path).is_ok()
     }
 
+    pub fn is_link(&self, path: &Path) -> bool {
+        self.dir.symlink_metadata(path).is_ok_and(|found| found.is_symlink())
+    }
+
     pub fn check_no_link(&self, path: &RepoPath) -> Result<()> {
         for part in path.folders().chain([path.clone()]) {
-            if self.dir.symlink_metadata(&part).is_ok_and(|found| found.is_symlink()) {
+            if self.is_link(part.as_ref()) {
                 return Err(Error::Link(self.path.join(part)));
             }
         }

@@ -53,7 +53,7 @@ use crate::tree::{RepoPath, Tree};
 const MAX_EVIDENCE: usize = 48;
 
 /// What is known of a repository beside its tree.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Repository {
     pub root: String,
     /// What git tracks, where its index can be read.

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::OnceLock;
 
-use ast_grep_config::{
-    DeserializeEnv, GlobalRules, RuleCore, SerializableRule, SerializableRuleCore,
-};
+use ast_grep_config::{DeserializeEnv, GlobalRules, RuleCore, SerializableRuleCore};
 use ast_grep_core::{Language as _, Matcher, Pattern};
 use include_dir::{Dir, DirEntry, File, include_dir};
 use regex::Regex;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,6 +19,7 @@ use super::language::{Grammar, Language};
 use super::scan::Scanner;
 use crate::error::{Error, Result};
 use crate::factor::Factor;
+use crate::mend::recipe::Recipe;
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/check/rules");
 
@@ -86,8 +86,12 @@ pub struct Rule {
     /// The value in it is a secret: nothing prints it.
     #[serde(default)]
     pub secret: bool,
-    /// A rewrite, in ast-grep's language.
-    pub rewrite: Option<String>,
+    /// How `add` mends it: the first that fits the place does.
+    #[serde(default)]
+    pub mends: Vec<Recipe>,
+    /// The rules whose recipes mend it too.
+    #[serde(default)]
+    pub mends_of: Vec<String>,
 
     /// For a rule of what is run: a regular expression on a command.
     pub command: Option<CommandPattern>,
@@ -162,11 +166,13 @@ mod pattern {
     }
 }
 
-mod maybe_pattern {
+pub mod maybe_pattern {
     use regex::Regex;
     use serde::de::Error;
     use serde::{Deserialize, Deserializer};
 
+    /// # Errors
+    /// It is no text, or no regular expression.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Regex>, D::Error> {
@@ -261,36 +267,55 @@ impl Rule {
     /// # Errors
     /// The rule is broken: a defect of this build.
     pub fn compile(&self, grammar: Grammar) -> Result<Option<Compiled>> {
-        self.rule.as_ref().map_or(Ok(None), |body| compile(self, body, grammar))
+        let Some(body) = &self.rule else { return Ok(None) };
+        compile(
+            &Syntax { path: &self.path, body, constraints: &self.constraints, transform: None },
+            grammar,
+        )
     }
 }
 
-fn compile(rule: &Rule, body: &Value, grammar: Grammar) -> Result<Option<Compiled>> {
-    let Some(body) = adapt(body, grammar) else { return Ok(None) };
+/// What is matched in a syntax tree, as a file says it.
+#[derive(Debug)]
+pub struct Syntax<'s> {
+    /// The rule's file.
+    pub path: &'s str,
+    pub body: &'s Value,
+    pub constraints: &'s BTreeMap<String, Value>,
+    /// Meta variables that are made from others.
+    pub transform: Option<&'s Value>,
+}
+
+/// It for one grammar; nothing where that has none of its alternatives.
+///
+/// # Errors
+/// It is broken: a defect of this build.
+pub fn compile(syntax: &Syntax<'_>, grammar: Grammar) -> Result<Option<Compiled>> {
+    let path = syntax.path;
+    let Some(body) = adapt(syntax.body, grammar) else { return Ok(None) };
     let mut constraints = HashMap::new();
-    for (name, constraint) in &rule.constraints {
+    for (name, constraint) in syntax.constraints {
         if let Some(constraint) = adapt(constraint, grammar) {
-            constraints.insert(name.clone(), parse(rule, constraint)?);
+            constraints.insert(name.clone(), parse(path, constraint)?);
         }
     }
     let core = SerializableRuleCore {
-        rule: parse(rule, body)?,
+        rule: parse(path, body)?,
         constraints: Some(constraints),
         utils: None,
-        transform: None,
+        transform: syntax.transform.map(|it| parse(path, it.clone())).transpose()?,
     };
     let globals = GlobalRules::default();
     let environment = DeserializeEnv::new(grammar).with_globals(&globals);
-    let matcher =
-        core.get_matcher(environment).map_err(|error| broken(&rule.path, &chain(&error)))?;
+    let matcher = core.get_matcher(environment).map_err(|error| broken(path, &chain(&error)))?;
     match matcher.potential_kinds() {
         Some(kinds) => Ok(Some(Compiled { matcher, kinds: kinds.iter().collect() })),
-        None => Err(broken(&rule.path, "it matches no certain kind of node")),
+        None => Err(broken(path, "it matches no certain kind of node")),
     }
 }
 
-fn parse(rule: &Rule, body: Value) -> Result<SerializableRule> {
-    serde_json::from_value(body).map_err(|error| broken(&rule.path, &error.to_string()))
+fn parse<T: DeserializeOwned>(path: &str, body: Value) -> Result<T> {
+    serde_json::from_value(body).map_err(|error| broken(path, &error.to_string()))
 }
 
 /// A rule as one grammar can have it: without the alternatives of `any` that name what other languages have.

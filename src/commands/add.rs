@@ -1,64 +1,158 @@
 //! `dozen add`: from what a repository is to what it lacks of some factors.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use super::check::{read_baseline, read_repository};
+use super::settle::{self, Ending};
 use crate::answers::record;
-use crate::cli::Add;
+use crate::check::allow::{BASELINE, Baseline};
+use crate::check::finding::{FactorReport, Report, Verdict};
+use crate::check::rule::Rules;
+use crate::check::{self, Repository};
+use crate::cli::{self, Add};
 use crate::error::{Error, ExitCode, Result};
 use crate::factor::Factor;
-use crate::plan::{self, Plan};
+use crate::mend::{self, Ground};
+use crate::plan::{Instruction, Plan};
 use crate::service::detect;
+use crate::templates;
 use crate::tree::Tree;
 use crate::ui::{PlanReport, Ui};
-use crate::{apply, interrupt, templates};
 
 pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
-    let factors =
-        arguments.factors.iter().map(|text| text.parse()).collect::<Result<BTreeSet<Factor>>>()?;
     let root = arguments
         .path
         .canonicalize()
         .map_err(|error| Error::Unreadable { path: arguments.path.clone(), error })?;
+    let named = Named::parse(&arguments.factors)?;
     super::recover(&root, ui)?;
-    let tree = Tree::read(&root)?;
-    let service = detect::detect(&tree, &root, arguments.stack.as_deref())?;
-    let layers: Vec<_> =
-        factors.iter().flat_map(|&factor| templates::find_layer(&service.stack, factor)).collect();
-    let plan = plan::plan(root, &tree, templates::render(&layers, &service)?);
+    let found = Found::read(&root)?;
+    let mut plan = found.plan(&root, &named.factors, arguments.stack.as_deref())?;
+    if !named.each {
+        leave_conflicts(&mut plan);
+    }
+    let mut output = arguments.output;
+    if arguments.factors.is_empty() {
+        if !output.json {
+            ui.proposal(&found.short())?;
+        }
+        output.dry_run |= !ui.is_interactive() && !arguments.writing.yes;
+    }
 
-    let output = arguments.output;
-    let applies = !output.dry_run && plan.conflicts.is_empty();
-    if applies {
-        interrupt::listen();
-        apply::apply(&plan)?;
-    }
+    let settled = settle::settle(plan, &arguments.writing, output, ui)?;
     if output.json {
-        let answers = record::read_recorded(&tree)?;
-        ui.json(&PlanReport::new(&plan, answers, applies))?;
+        let answers = record::read_recorded(&found.tree)?;
+        let is_applied = settled.ending == Ending::Applied;
+        ui.json(&PlanReport::new(&settled.plan, answers, is_applied))?;
+    } else if settled.ending != Ending::Patched {
+        if named.each {
+            show_met(&found.report, &named.factors, &settled.plan, ui)?;
+        }
+        settle::show(&settled, &arguments.writing, ui)?;
+        ui.instructions(&settled.plan)?;
     } else {
-        show(&plan, arguments, &factors, ui)?;
+        settle::show(&settled, &arguments.writing, ui)?;
     }
-    Ok(if plan.conflicts.is_empty() { ExitCode::Done } else { ExitCode::Conflict })
+    Ok(settled.exit_code())
 }
 
-fn show(plan: &Plan, arguments: &Add, factors: &BTreeSet<Factor>, ui: &Ui) -> Result<()> {
-    if plan.is_empty() {
-        ui.line("Nothing to add: no file of these factors is missing.")?;
-        for factor in factors {
-            ui.line(format!("  dozen explain {factor}  says what it asks of the code"))?;
+/// The factors that are asked for.
+struct Named {
+    factors: BTreeSet<Factor>,
+    /// Whether each was named by itself.
+    each: bool,
+}
+
+impl Named {
+    fn parse(texts: &[String]) -> Result<Self> {
+        if texts.is_empty() || texts.iter().any(|text| text == cli::ALL) {
+            return Ok(Self { factors: Factor::ALL.into(), each: false });
         }
-        return Ok(());
+        let factors = texts.iter().map(|text| text.parse()).collect::<Result<_>>()?;
+        Ok(Self { factors, each: true })
     }
-    if arguments.output.diff {
-        ui.diff(plan)?;
+}
+
+/// A repository and what `check` says of it.
+struct Found {
+    rules: Rules,
+    tree: Tree,
+    repository: Repository,
+    baseline: Option<Baseline>,
+    report: Report,
+}
+
+impl Found {
+    fn read(root: &Path) -> Result<Self> {
+        let rules = Rules::load()?;
+        let (tree, repository) = read_repository(root)?;
+        let baseline = read_baseline(&root.join(BASELINE), false)?;
+        let report =
+            check::check(tree.with(&[]), repository.clone(), &rules, baseline.as_ref(), &[])?;
+        Ok(Self { rules, tree, repository, baseline, report })
     }
-    let is_done = !arguments.output.dry_run && plan.conflicts.is_empty();
-    ui.heading(if is_done { "Changed" } else { "Would change" })?;
-    ui.plan(plan)?;
-    if !plan.conflicts.is_empty() {
-        ui.note(
-            "Nothing was written. Make the changes marked `conflict` by hand, then run the command again.",
-        );
+
+    /// What is to be done for these factors: nothing for one that is met.
+    fn plan(&self, root: &Path, factors: &BTreeSet<Factor>, stack: Option<&str>) -> Result<Plan> {
+        let is_met = |factor: Factor| {
+            let mut said = self.report.factors.iter();
+            said.any(|said| said.factor == factor && said.verdict == Verdict::Met)
+        };
+        let short: BTreeSet<Factor> =
+            factors.iter().copied().filter(|factor| !is_met(*factor)).collect();
+        let service = detect::detect(&self.tree, root, stack)?;
+        // A repository of dozen's has every file of a factor, whatever a check can tell without it.
+        let lacking = if record::read_recorded(&self.tree)?.is_some() { factors } else { &short };
+        let layers: Vec<_> = lacking
+            .iter()
+            .flat_map(|&factor| templates::find_layer(&service.stack, factor))
+            .collect();
+        let layers = templates::render(&layers, &service)?;
+        let mends = mend::propose(&self.tree, &self.report.findings, &self.rules, &short)?;
+        let judge = |tree: Tree| {
+            check::check(tree, self.repository.clone(), &self.rules, self.baseline.as_ref(), &[])
+        };
+        let web = service.facts.processes.iter().find(|process| process.name == "web");
+        let web = web.map(|process| process.command.as_str());
+        let ground = Ground { root, tree: &self.tree, before: &self.report, web, judge: &judge };
+        mend::settle(&ground, &mends, &layers, &short)
+    }
+
+    /// The factors that are not met, the worst first.
+    fn short(&self) -> Vec<&FactorReport> {
+        let is_short =
+            |said: &&FactorReport| matches!(said.verdict, Verdict::Partly | Verdict::Violated);
+        let mut short: Vec<&FactorReport> = self.report.factors.iter().filter(is_short).collect();
+        short.sort_by_key(|said| said.verdict != Verdict::Violated);
+        short
+    }
+}
+
+/// Makes instructions of conflicts: whoever takes all that is safe has not asked for them.
+fn leave_conflicts(plan: &mut Plan) {
+    let conflicts = std::mem::take(&mut plan.conflicts);
+    plan.instructions.extend(conflicts.into_iter().filter_map(|conflict| {
+        let factor = conflict.factor?;
+        Some(Instruction {
+            rule: "conflict".to_owned(),
+            factor,
+            path: conflict.path,
+            line: 1,
+            message: conflict.reason,
+            fix: format!("`dozen add {factor} --dry-run` shows what dozen would write."),
+        })
+    }));
+}
+
+fn show_met(report: &Report, factors: &BTreeSet<Factor>, plan: &Plan, ui: &Ui) -> Result<()> {
+    let is_met = |said: &&FactorReport| {
+        said.verdict == Verdict::Met
+            && factors.contains(&said.factor)
+            && !plan.changes.iter().any(|change| change.factor == Some(said.factor))
+    };
+    for said in report.factors.iter().filter(is_met) {
+        ui.line(format!("{} is met: {}", said.factor, said.reason))?;
     }
     Ok(())
 }

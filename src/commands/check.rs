@@ -23,6 +23,7 @@ pub fn run(arguments: &Check, ui: &Ui) -> Result<ExitCode> {
         .path
         .canonicalize()
         .map_err(|error| Error::Unreadable { path: arguments.path.clone(), error })?;
+    super::recover_to_read(&root, ui)?;
     let file = arguments.baseline.clone().unwrap_or_else(|| root.join(BASELINE));
     let rules = Rules::load()?;
     if arguments.write_baseline {
@@ -51,6 +52,12 @@ fn judge(
     baseline: Option<&Baseline>,
     factors: &[Factor],
 ) -> Result<Report> {
+    let (tree, repository) = read_repository(root)?;
+    check::check(tree, repository, rules, baseline, factors)
+}
+
+/// What stands at `root`, as a check wants to know it.
+pub fn read_repository(root: &Path) -> Result<(Tree, Repository)> {
     let mut tree = Tree::read_with(root, sources::wants)?;
     let tracked = git_index::tracked(root);
     // What git has though it ignores it is deployed like the rest.
@@ -60,10 +67,11 @@ fn judge(
         tracked,
         is_versioned: git::find_enclosing(root).is_some(),
     };
-    check::check(tree, repository, rules, baseline, factors)
+    Ok((tree, repository))
 }
 
-fn read_baseline(path: &PathBuf, is_asked_for: bool) -> Result<Option<Baseline>> {
+/// The findings that a repository lets be.
+pub fn read_baseline(path: &PathBuf, is_asked_for: bool) -> Result<Option<Baseline>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound && !is_asked_for => return Ok(None),
@@ -83,7 +91,7 @@ fn write_baseline(path: &Path, report: &Report, ui: &Ui) -> Result<ExitCode> {
     let text = toml::to_string_pretty(&baseline)
         .map_err(|error| Error::Malformed { path: path.to_owned(), reason: error.to_string() })?;
     let head = "# Findings of `dozen check` that are let be. Give each a reason; remove it when it is mended.\n\n";
-    apply::write_output(path, &format!("{head}{text}"))?;
+    apply::write_output(path, format!("{head}{text}"))?;
     ui.line(format!("Wrote {} findings to {}", baseline.allow.len(), path.display()))?;
     ui.line("Give each of them a reason: `check` goes on naming those without one.")?;
     Ok(ExitCode::Done)

@@ -9,14 +9,14 @@ mod man;
 mod new;
 #[cfg(target_os = "linux")]
 mod prove;
+mod settle;
+mod undo;
 
 use std::path::Path;
 
 use crate::apply::{self, Recovery};
 use crate::cli::{Cli, Output, Verb};
-#[cfg(not(target_os = "linux"))]
-use crate::error::Error;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::plan::Plan;
 use crate::ui::{self, Ui};
 
@@ -28,6 +28,7 @@ pub fn run(cli: Cli, ui: &Ui) -> Result<ExitCode> {
     match cli.command {
         Verb::New(arguments) => new::run(&arguments, ui),
         Verb::Add(arguments) => add::run(&arguments, ui),
+        Verb::Undo(arguments) => undo::run(&arguments, ui),
         Verb::Check(arguments) => check::run(&arguments, ui),
         #[cfg(target_os = "linux")]
         Verb::Prove(arguments) => prove::run(&arguments, ui),
@@ -54,6 +55,18 @@ fn recover(root: &Path, ui: &Ui) -> Result<()> {
         Recovery::TakenBack => ui.note("Took back what an interrupted `dozen` had begun here."),
     }
     Ok(())
+}
+
+/// The same before a repository is only looked at, in which a journal that no dozen left is no hindrance. `explain`
+/// asks the repository here for its stack alone, which no interruption changes.
+fn recover_to_read(root: &Path, ui: &Ui) -> Result<()> {
+    match recover(root, ui) {
+        Err(error @ Error::Foreign(_)) => {
+            ui.note(format!("note: {error}"));
+            Ok(())
+        }
+        recovered => recovered,
+    }
 }
 
 /// Shows a plan as a diff where that is asked for, and as a list where it will not be applied.

@@ -82,7 +82,7 @@ fn plan_repository(service: &Service, target: &Path) -> Result<Plan> {
     let root = std::path::absolute(target)
         .map_err(|error| Error::Unreadable { path: target.to_owned(), error })?;
     let rendered = templates::render(&templates::find_all(&service.stack), service)?;
-    Ok(plan::plan(root, &Tree::default(), rendered))
+    Ok(plan::plan(root, &Tree::default(), Vec::new(), rendered))
 }
 
 fn create(arguments: &New, answers: &Answers, plan: &Plan) -> Result<Option<Author>> {

@@ -23,6 +23,7 @@ pub fn run(arguments: &Prove, ui: &Ui) -> Result<ExitCode> {
         .path
         .canonicalize()
         .map_err(|error| Error::Unreadable { path: arguments.path.clone(), error })?;
+    super::recover_to_read(&root, ui)?;
     let subject = Subject::read(&root, wishes(arguments)?)?;
     interrupt::listen();
     let watcher = ui.watch_proof(&subject, &factors);

@@ -7,7 +7,7 @@
 mod brackets;
 mod json;
 mod lines;
-mod text;
+pub(crate) mod text;
 mod toml;
 mod tree;
 mod value;

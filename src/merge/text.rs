@@ -1,19 +1,35 @@
 //! Owns the shape of a text: byte-order mark, line endings, final newline, lines and their indent.
 
+use std::ops::Range;
+
 const BOM: char = '\u{feff}';
 
 /// Text to put in at a byte offset of the text without carriage returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Insert {
     pub at: usize,
+    /// How many bytes it takes the place of; a merge only ever adds.
+    pub replaces: usize,
     /// Of the texts for one offset, the one of lower rank comes first, and else the one given first.
     pub rank: usize,
     pub text: String,
 }
 
 impl Insert {
-    pub fn new(at: usize, text: String) -> Self {
-        Self { at, rank: 0, text }
+    pub const fn new(at: usize, text: String) -> Self {
+        Self { at, replaces: 0, rank: 0, text }
+    }
+
+    /// Text in the place of another.
+    pub const fn replace(span: &Range<usize>, text: String) -> Self {
+        Self { at: span.start, replaces: span.end - span.start, rank: 0, text }
+    }
+
+    /// Whether two cannot both be made.
+    pub fn clashes(&self, other: &Self) -> bool {
+        let (mine, others) =
+            (self.at..self.at + self.replaces, other.at..other.at + other.replaces);
+        mine.start < others.end && others.start < mine.end
     }
 }
 
@@ -78,7 +94,7 @@ impl Text {
         for insert in &inserts {
             self.copy(from, insert.at, &mut file);
             file.push_str(&insert.text.replace('\n', ending));
-            from = insert.at;
+            from = insert.at + insert.replaces;
         }
         self.copy(from, self.lines.len(), &mut file);
         if self.unfinished {

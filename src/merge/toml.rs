@@ -208,7 +208,7 @@ fn place_lines(section: &Section, lines: String, depth: usize) -> Insert {
         Body::Unwritten(at) => (at, format!("[{}]\n{lines}\n", section.path)),
     };
     // The header of an outer table stands above that of an inner one.
-    Insert { at, rank: depth + 1, text }
+    Insert { at, replaces: 0, rank: depth + 1, text }
 }
 
 fn own_indent<'a>(text: &'a str, table: &Node) -> &'a str {

@@ -16,12 +16,16 @@ use std::io::{self, IsTerminal, Write};
 use console::{Style, style};
 use serde::Serialize;
 
+use crate::apply::Restoration;
+use crate::check::finding::FactorReport;
 use crate::error::{Error, ExitCode, Result};
-use crate::plan::{Change, Plan};
+use crate::factor::Factor;
+use crate::plan::{Change, Conflict, Plan};
+use crate::tree::RepoPath;
 pub use check::CheckReport;
 #[cfg(target_os = "linux")]
 pub use proof::ProofWatcher;
-pub use report::{PlanReport, Report};
+pub use report::{PlanReport, Report, UndoReport};
 
 /// The schema of [`PlanReport`], [`CheckReport`] and a proof, which `dozen schema` prints.
 pub const SCHEMA: &str = include_str!("schema.json");
@@ -100,19 +104,50 @@ impl Ui {
     /// # Errors
     /// Stdout cannot be written.
     pub fn plan(&self, plan: &Plan) -> Result<()> {
-        let paths = plan.changes.iter().map(|change| change.path.as_str());
-        let width = paths.map(str::len).max().unwrap_or(0);
-        for change in &plan.changes {
-            let factor = change.factor.map_or("", |factor| factor.slug());
-            let kind = kind_style(change).apply_to(change.kind());
-            let path = if factor.is_empty() {
-                change.path.to_string()
-            } else {
-                format!("{:<width$}  {}", change.path, style(factor).dim())
+        let changes = plan.changes.iter();
+        self.changes(changes.map(|change| Row {
+            kind: change.kind(),
+            path: &change.path,
+            factor: change.factor,
+            does: &change.does,
+        }))?;
+        self.conflicts(&plan.conflicts)
+    }
+
+    /// The same of an undo.
+    ///
+    /// # Errors
+    /// Stdout cannot be written.
+    pub fn restorations(&self, restorations: &[Restoration]) -> Result<()> {
+        let all = restorations.iter();
+        self.changes(all.map(|restored| Row {
+            kind: restored.kind(),
+            path: &restored.path,
+            factor: restored.factor,
+            does: &[],
+        }))
+    }
+
+    fn changes<'a>(&self, rows: impl Iterator<Item = Row<'a>> + Clone) -> Result<()> {
+        let width = rows.clone().map(|row| row.path.as_str().len()).max().unwrap_or(0);
+        for Row { kind, path, factor, does } in rows {
+            let kind = kind_style(kind).apply_to(kind);
+            let path = match factor {
+                None => path.to_string(),
+                Some(factor) => format!("{path:<width$}  {}", style(factor.slug()).dim()),
             };
             self.line(format!("  {kind}  {path}"))?;
+            for does in does {
+                self.line(format!("          {}", style(does).dim()))?;
+            }
         }
-        for conflict in &plan.conflicts {
+        Ok(())
+    }
+
+    /// # Errors
+    /// Stdout cannot be written.
+    pub fn conflicts(&self, conflicts: &[Conflict]) -> Result<()> {
+        for conflict in conflicts {
             self.line(format!(
                 "  {}  {}: {}",
                 style("conflict").red().bold(),
@@ -126,13 +161,72 @@ impl Ui {
         Ok(())
     }
 
+    /// The factors that a repository falls short of.
+    ///
+    /// # Errors
+    /// Stdout cannot be written.
+    pub fn proposal(&self, short: &[&FactorReport]) -> Result<()> {
+        if short.is_empty() {
+            return self.line("All that can be told of the twelve is met.");
+        }
+        self.heading("Short of")?;
+        self.rows(
+            short
+                .iter()
+                .map(|said| [said.factor.slug(), said.verdict.text(), said.reason.as_str()]),
+        )?;
+        self.line("`dozen add FACTOR` mends one, `dozen add all` all that is safe.")
+    }
+
+    /// What is left for a person, with its place and the change that mends it; and what there is to know.
+    ///
+    /// # Errors
+    /// Stdout cannot be written.
+    pub fn instructions(&self, plan: &Plan) -> Result<()> {
+        if !plan.instructions.is_empty() {
+            self.heading("By hand")?;
+        }
+        for left in &plan.instructions {
+            let place = style(format!("{}:{}", left.path, left.line)).bold();
+            self.line(format!("  {place}  {}: {}", left.factor, left.message))?;
+            self.line(format!("      {}", style(&left.fix).dim()))?;
+        }
+        for remark in &plan.remarks {
+            self.line(remark)?;
+        }
+        Ok(())
+    }
+
     /// Every change as a unified diff, which `git apply` takes.
     ///
     /// # Errors
     /// Stdout cannot be written.
     pub fn diff(&self, plan: &Plan) -> Result<()> {
-        let mut out = io::stdout().lock();
-        forgive_hangup(plan.changes.iter().try_for_each(|change| diff::write(&mut out, change)))
+        plan.changes.iter().try_for_each(|change| self.patch(&patch_of(change, "")))
+    }
+
+    /// The same of an undo.
+    ///
+    /// # Errors
+    /// Stdout cannot be written.
+    pub fn restoration_diff(&self, restorations: &[Restoration]) -> Result<()> {
+        restorations.iter().try_for_each(|restored| {
+            let path = restored.path.as_str();
+            self.patch(&diff::patch(path, restored.now.as_deref(), restored.then.as_ref()))
+        })
+    }
+
+    fn patch(&self, patch: &[u8]) -> Result<()> {
+        if console::colors_enabled() {
+            return self.text(diff::coloured(patch));
+        }
+        self.bytes(patch)
+    }
+
+    /// # Errors
+    /// Stdout cannot be written.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        forgive_hangup(io::stdout().lock().write_all(bytes))
     }
 
     /// A line beside the result, which a script that reads stdout does not see.
@@ -150,6 +244,14 @@ impl Ui {
     }
 }
 
+/// What is said of one changed file.
+struct Row<'a> {
+    kind: &'static str,
+    path: &'a RepoPath,
+    factor: Option<Factor>,
+    does: &'a [String],
+}
+
 /// Whoever has read enough of the output has not asked to leave the work undone.
 fn forgive_hangup(written: io::Result<()>) -> Result<()> {
     match written {
@@ -158,9 +260,23 @@ fn forgive_hangup(written: io::Result<()>) -> Result<()> {
     }
 }
 
-fn kind_style(change: &Change) -> Style {
-    match change.before {
-        None => Style::new().green(),
-        Some(_) => Style::new().yellow(),
+fn kind_style(kind: &str) -> Style {
+    match kind {
+        "create" => Style::new().green(),
+        "delete" => Style::new().red(),
+        _ => Style::new().yellow(),
     }
+}
+
+/// A change as a patch, its path below `folder`, which is empty or ends in `/`.
+#[must_use]
+pub fn patch_of(change: &Change, folder: &str) -> Vec<u8> {
+    let path = format!("{folder}{}", change.path);
+    diff::patch(&path, change.before.as_deref(), Some(&change.after))
+}
+
+/// A change as a diff for whoever is asked about it.
+#[must_use]
+pub fn diff_of(change: &Change) -> String {
+    diff::coloured(&patch_of(change, ""))
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::plan::{Change, Conflict, Plan};
+use crate::apply::Restoration;
+use crate::plan::{Change, Conflict, Instruction, Plan};
 
 /// The version of the shapes here.
 const SCHEMA_VERSION: u32 = 1;
@@ -26,7 +27,20 @@ pub struct PlanReport<'a, A> {
     answers: A,
     changes: &'a [Change],
     conflicts: &'a [Conflict],
+    /// What is left for a person.
+    instructions: &'a [Instruction],
+    remarks: &'a [String],
     applied: bool,
+}
+
+/// What `undo` decided and did: of the same shape.
+#[derive(Debug, Serialize)]
+pub struct UndoReport<'a> {
+    pub root: Cow<'a, str>,
+    pub answers: Option<()>,
+    pub changes: &'a [Restoration],
+    pub conflicts: &'a [Conflict],
+    pub applied: bool,
 }
 
 impl<T> Report<T> {
@@ -43,6 +57,8 @@ impl<'a, A> PlanReport<'a, A> {
             answers,
             changes: &plan.changes,
             conflicts: &plan.conflicts,
+            instructions: &plan.instructions,
+            remarks: &plan.remarks,
             applied,
         })
     }

@@ -14,8 +14,11 @@ use tempfile::TempDir;
 
 pub const DOZEN: &str = env!("CARGO_BIN_EXE_dozen");
 
+/// dozen's own folder in a repository, which is no part of it.
+pub const OWN_FOLDER: &str = ".dozen";
+
 /// What dozen may leave while it works, and never when it is done.
-pub const WORK_FOLDER: &str = ".dozen-apply";
+pub const WORK_FOLDER: &str = ".dozen/work";
 
 /// What stands at a path: a file's bytes and mode, or where a link leads; folders have neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,13 +194,16 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Everything below `root`, but for what is inside `.git`.
+/// Everything below `root`, but for what is inside `.git` and dozen's own folder.
 pub fn snapshot(root: &Path) -> Snapshot {
     let mut found = Snapshot::new();
     let mut open = vec![root.to_owned()];
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
             let path = entry.unwrap().path();
+            if path.file_name() == Some(OsStr::new(OWN_FOLDER)) {
+                continue;
+            }
             let data = fs::symlink_metadata(&path).unwrap();
             let node = Node {
                 bytes: data.is_file().then(|| fs::read(&path).unwrap()),
@@ -218,6 +224,16 @@ pub fn snapshot_files(root: &Path) -> Snapshot {
     let mut found = snapshot(root);
     found.remove(Path::new(".git"));
     found
+}
+
+/// Fails unless what dozen has of its own at `root` is whole: nothing, or what an undo needs.
+#[track_caller]
+pub fn assert_tidy(root: &Path, when: &str) {
+    let own = root.join(OWN_FOLDER);
+    if own.exists() {
+        assert_eq!(names(&own), [".gitignore", "undo"], "{when}");
+        assert_eq!(names(&own.join("undo")), ["backup", "journal.json"], "{when}");
+    }
 }
 
 /// The text of a file below `root`.

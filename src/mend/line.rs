@@ -1,0 +1,57 @@
+//! Mends files that are lists of lines, at the line of a finding, with those that a `\\` continues it by.
+
+use super::Edits;
+use super::recipe::Recipe;
+use crate::check::finding::Place;
+use crate::merge::text::{self, Insert};
+
+/// What a recipe does; nothing where it does not fit.
+#[must_use]
+pub fn mend(recipe: &Recipe, text: &str, place: &Place) -> Option<Edits> {
+    let (pattern, becomes) = (recipe.line.as_ref()?, recipe.becomes.as_ref()?);
+    let mut start: usize = text.split_inclusive('\n').take(place.line - 1).map(str::len).sum();
+    while text[..start].ends_with("\\\n") {
+        start = text::line_start(text, start - 1);
+    }
+    let mut end = text::next_line(text, start);
+    while text[start..end].trim_end_matches('\n').ends_with('\\') && end < text.len() {
+        end = text::next_line(text, end);
+    }
+    let line = text[start..end].trim_end_matches('\n');
+    let mut found = pattern.captures_iter(line);
+    let (Some(captures), None) = (found.next(), found.next()) else { return None };
+    let expand = |template: &str| {
+        let mut expanded = String::new();
+        captures.expand(template, &mut expanded);
+        expanded
+    };
+    let variables =
+        recipe.variables.iter().map(|(name, example)| (expand(name), expand(example))).collect();
+    let after = pattern.replace(line, becomes.as_str());
+    let edit = if after.is_empty() {
+        Insert::replace(&(start..end), String::new())
+    } else {
+        narrow(start, line, &after)
+    };
+    Some(Edits { edits: vec![edit], variables })
+}
+
+/// What makes one text of the other and touches no more than differs, so that two may change the same line.
+fn narrow(start: usize, before: &str, after: &str) -> Insert {
+    let same = |(a, b): &((usize, char), (usize, char))| a.1 == b.1;
+    let head: usize = before
+        .char_indices()
+        .zip(after.char_indices())
+        .take_while(same)
+        .map(|((_, character), _)| character.len_utf8())
+        .sum();
+    let tail: usize = before[head..]
+        .chars()
+        .rev()
+        .zip(after[head..].chars().rev())
+        .take_while(|(a, b)| a == b)
+        .map(|(character, _)| character.len_utf8())
+        .sum();
+    let changed = start + head..start + before.len() - tail;
+    Insert::replace(&changed, after[head..after.len() - tail].to_owned())
+}

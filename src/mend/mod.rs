@@ -1,0 +1,210 @@
+//! Decides how what `check` found is mended: by the recipe that its rule carries, at one anchor that leaves no
+//! doubt, or else by an instruction for a person.
+//!
+//! `recipe` is what rules say, `source`, `line` and `manifest` turn it into edits, `style` and `import` make them fit
+//! the file, and `verify` looks at the whole with the eyes of `check` before anybody writes it. All is pure.
+
+mod import;
+mod line;
+mod manifest;
+pub mod recipe;
+mod source;
+mod style;
+mod verify;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use self::recipe::Recipe;
+pub use self::verify::{Ground, settle};
+use crate::check::finding::{Finding, Place, Severity};
+use crate::check::language::Grammar;
+use crate::check::rule::{Rule, Rules};
+use crate::error::Result;
+use crate::factor::Factor;
+use crate::merge::text::{Insert, Text};
+use crate::plan::Change;
+use crate::templates::{Kind, Rendered};
+use crate::tree::{Content, Entry, RepoPath, Tree};
+
+/// How one finding is mended.
+#[derive(Clone, Debug)]
+pub struct Mend {
+    pub rule: String,
+    pub factor: Factor,
+    pub place: Place,
+    /// What it does, in few words.
+    pub says: String,
+    /// What a person still has to do or to know.
+    pub remark: String,
+    edits: BTreeMap<RepoPath, Vec<Insert>>,
+    /// Name and example of what is read from the environment then.
+    variables: BTreeMap<String, String>,
+    /// The argument that makes of web the release phase.
+    release: Option<String>,
+}
+
+/// What a recipe does to the file of a finding.
+#[derive(Debug, Default)]
+struct Edits {
+    edits: Vec<Insert>,
+    variables: BTreeMap<String, String>,
+}
+
+/// The mends for findings of these factors, where a recipe fits: in the order of the findings.
+///
+/// # Errors
+/// An embedded recipe is broken: a defect of this build.
+pub fn propose(
+    tree: &Tree,
+    findings: &[Finding],
+    rules: &Rules,
+    factors: &BTreeSet<Factor>,
+) -> Result<Vec<Mend>> {
+    let mut mends: Vec<Mend> = Vec::new();
+    for finding in findings {
+        if finding.severity == Severity::Info || !factors.contains(&finding.factor) {
+            continue;
+        }
+        let Some(rule) = rules.find(&finding.rule) else { continue };
+        let others = rule.mends_of.iter().filter_map(|id| rules.find(id));
+        let recipes = rule.mends.iter().chain(others.flat_map(|other| &other.mends));
+        let Some(mend) = mend(tree, rule, recipes, &finding.place)? else { continue };
+        // Two findings may have the same remedy; two remedies may not touch the same bytes.
+        let is_free = |path: &RepoPath, edits: &Vec<Insert>| {
+            let of_others = mends.iter().filter_map(|other| other.edits.get(path)).flatten();
+            of_others
+                .into_iter()
+                .all(|other| edits.iter().all(|edit| edit == other || !edit.clashes(other)))
+        };
+        if mend.edits.iter().all(|(path, edits)| is_free(path, edits)) {
+            mends.push(mend);
+        }
+    }
+    Ok(mends)
+}
+
+/// What the first recipe that fits does at a place.
+fn mend<'r>(
+    tree: &Tree,
+    rule: &Rule,
+    recipes: impl Iterator<Item = &'r Recipe>,
+    place: &Place,
+) -> Result<Option<Mend>> {
+    let Some(file) = read(tree, &place.path) else { return Ok(None) };
+    for recipe in recipes {
+        if !manifest::declares(tree, &place.path, &recipe.packages) {
+            continue;
+        }
+        let edited = edit(rule, recipe, &place.path, file.lines(), place)?;
+        let Some(Edits { edits, variables }) = edited else { continue };
+        let mut all = BTreeMap::from([(place.path.clone(), edits)]);
+        let Some(needed) = manifest::need(tree, recipe, &place.path) else { continue };
+        for (path, edits) in needed {
+            all.entry(path).or_default().extend(edits);
+        }
+        return Ok(Some(Mend {
+            rule: rule.id.clone(),
+            factor: rule.factor,
+            place: place.clone(),
+            says: recipe.says.clone(),
+            remark: recipe.remark.clone(),
+            edits: all,
+            variables,
+            release: recipe.release.clone(),
+        }));
+    }
+    Ok(None)
+}
+
+/// The edits of a recipe in the file of the finding, of which this is the text without carriage returns.
+fn edit(
+    rule: &Rule,
+    recipe: &Recipe,
+    path: &RepoPath,
+    text: &str,
+    place: &Place,
+) -> Result<Option<Edits>> {
+    let fits = recipe.only_if.as_ref().is_none_or(|only_if| only_if.is_match(text))
+        && !recipe.unless.as_ref().is_some_and(|unless| unless.is_match(text));
+    if !fits {
+        return Ok(None);
+    }
+    if recipe.line.is_some() {
+        return Ok(line::mend(recipe, text, place));
+    }
+    if recipe.dependency.is_some() && recipe.at.is_none() {
+        return Ok(Some(Edits::default()));
+    }
+    match Grammar::of(path.file_name(), text) {
+        Some(grammar) => source::mend(rule, recipe, grammar, text, place),
+        None => Ok(None),
+    }
+}
+
+/// What a rule's own recipes make of an example, given where the rule finds something in it.
+///
+/// # Errors
+/// The recipe is broken: a defect of this build.
+pub fn mend_example(
+    rule: &Rule,
+    recipe: &Recipe,
+    text: &str,
+    place: &Place,
+) -> Result<Option<String>> {
+    let Ok(file) = Text::read(text.as_bytes()) else { return Ok(None) };
+    let edits = edit(rule, recipe, &place.path, file.lines(), place)?;
+    Ok(edits.map(|edits| file.write(edits.edits)))
+}
+
+fn read(tree: &Tree, path: &RepoPath) -> Option<Text> {
+    match tree.get(path)? {
+        Entry::File(content) => Text::read(&content.bytes).ok(),
+        _ => None,
+    }
+}
+
+/// The files as the mends leave them, and the lines of other files that go with them: variables that are read, and
+/// the release phase, where `web` says how the service is started.
+fn assemble(tree: &Tree, mends: &[&Mend], web: Option<&str>) -> (Vec<Change>, Vec<Rendered>) {
+    let paths: BTreeSet<&RepoPath> = mends.iter().flat_map(|mend| mend.edits.keys()).collect();
+    let changes = paths.into_iter().filter_map(|path| {
+        let Some(Entry::File(before)) = tree.get(path) else { return None };
+        let file = Text::read(&before.bytes).ok()?;
+        let mut edits: Vec<Insert> = Vec::new();
+        let of_path = || mends.iter().filter(|mend| mend.edits.contains_key(path));
+        for edit in of_path().filter_map(|mend| mend.edits.get(path)).flatten() {
+            if !edits.contains(edit) {
+                edits.push(edit.clone());
+            }
+        }
+        let mut does: Vec<String> = of_path().map(|mend| mend.says.clone()).collect();
+        does.dedup();
+        Some(Change {
+            path: path.clone(),
+            factor: of_path().map(|mend| mend.factor).next(),
+            after: Content { bytes: file.write(edits).into_bytes(), executable: before.executable },
+            before: Some(Arc::clone(&before)),
+            does,
+        })
+    });
+    let changes = changes.collect();
+    let variables: BTreeMap<&String, &String> =
+        mends.iter().flat_map(|mend| &mend.variables).collect();
+    let variables: String =
+        variables.iter().flat_map(|(name, example)| [name.as_str(), "=", example, "\n"]).collect();
+    let release = mends.iter().find_map(|mend| mend.release.as_ref()).zip(web);
+    let release =
+        release.map_or_else(String::new, |(argument, web)| format!("release: {web} {argument}\n"));
+    let lines = [
+        (".env.example", Factor::Config, variables),
+        ("Procfile", Factor::AdminProcesses, release),
+    ];
+    let lines = lines.into_iter().filter(|(_, _, text)| !text.is_empty()).filter_map(
+        |(path, factor, text)| {
+            let path = RepoPath::parse(path).ok()?;
+            Some(Rendered { path, factor: Some(factor), kind: Kind::Lines, text })
+        },
+    );
+    (changes, lines.collect())
+}
