@@ -63,7 +63,6 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = vec![
         Trial::test("a dry run writes nothing", || settle(writes_nothing_when_dry)),
-        Trial::test("what is not committed is not touched", || settle(spares_uncommitted)),
         Trial::test("git is not needed", || settle(needs_no_git)),
     ];
     for fixture in Fixture::all() {
@@ -319,33 +318,6 @@ fn writes_nothing_when_dry(problems: &mut Problems) {
                 problems.push(format!("{name}: `add {how}` shows no change: {run:?}"));
             }
         }
-    }
-}
-
-fn spares_uncommitted(problems: &mut Problems) {
-    let copy = Copy::of(&Fixture::read("express-cjs"), None);
-    let (place, server) = (&copy.place, copy.root.join("server.js"));
-    place.git(".", &["init", "--quiet"]);
-    place.git(".", &["add", "--all"]);
-    place.git(".", &["commit", "--quiet", "--message", "Begin"]);
-    let mine = format!("// mine\n{}", support::text(&server));
-    support::write(&server, &mine);
-    let spared = copy.add(&[Factor::PortBinding]);
-    let names_it = spared.conflicts.iter().any(|it| it.path == Path::new("server.js"));
-    if !names_it || support::text(&server) != mine {
-        problems.push(format!("server.js is not committed, and: {spared:#?}"));
-    }
-    copy.dozen(&["add", "port-binding", "--yes", "--allow-dirty"]).expect(0);
-    let now = support::text(&server);
-    if now == mine || !now.starts_with("// mine\n") {
-        problems.push(format!("--allow-dirty leaves server.js as\n{now}"));
-    }
-    // What another file is like is no hindrance.
-    copy.dozen(&["undo"]).expect(0);
-    let elsewhere = copy.add(&[Factor::Config]);
-    let names_other = elsewhere.conflicts.iter().any(|it| it.path == Path::new("app.js"));
-    if names_other {
-        problems.push(format!("app.js is committed, and: {elsewhere:#?}"));
     }
 }
 
