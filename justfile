@@ -21,6 +21,10 @@ contract *filter:
 prove *filter:
     cargo test --features contract --test prove -- {{ filter }}
 
+# Adds factors to services that others could have written, proves them before and after.
+prove-add *filter:
+    cargo test --features contract --test prove_add -- {{ filter }}
+
 # Writes what templates and merges give now into snapshots/ and tests/merge/; read the diff before committing it.
 bless:
     DOZEN_BLESS=1 cargo test --test snapshots
@@ -45,6 +49,11 @@ bench-services:
 check-truth checkouts *truth:
     cargo build
     python3 tests/check_truth.py {{ checkouts }} {{ truth }}
+
+# What `add all` makes of copies of them: how many verdicts it turns to better ones; `--diffs FOLDER` keeps the patches.
+add-truth checkouts *rest:
+    cargo build
+    python3 tests/add_truth.py {{ checkouts }} {{ rest }}
 
 # `check` beside `rg` on a tree of 50,000 files.
 bench-check:
