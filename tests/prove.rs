@@ -9,88 +9,35 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "prove/breakage.rs"]
+mod breakage;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use rustix::fs::StatVfsMountFlags;
-use serde::Deserialize;
 use serde_json::Value;
 
-const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prove");
+use self::breakage::{Breakage, Files, Others};
 
 /// Each run boots dozens of processes, and the contract measures seconds.
 const RUNS_AT_ONCE: usize = 3;
 /// Several times what so many runs have in their folders at once.
 const ROOM: u64 = 4 << 30;
 
-/// A way to break the service, as real ones are broken.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Breakage {
-    name: String,
-    /// In one sentence.
-    how: String,
-    /// A file, what stands there (once), and what comes in its place.
-    #[serde(default)]
-    edits: Vec<(PathBuf, String, String)>,
-    /// Tracked by git, ignored or not.
-    #[serde(default)]
-    files: BTreeMap<PathBuf, String>,
-    /// Files that an earlier commit has, and the last one has not.
-    #[serde(default)]
-    before: BTreeMap<PathBuf, String>,
-    #[serde(default)]
-    remove: Vec<PathBuf>,
-    #[serde(default)]
-    others: Others,
-}
-
-/// What becomes of the other eleven factors.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-enum Others {
-    #[default]
-    #[serde(rename = "are proven")]
-    Proven,
-    /// Nothing can be said of a program that is nowhere to be reached.
-    #[serde(rename = "may be untested")]
-    MaybeUntested,
-}
-
-#[derive(Debug, Deserialize)]
-struct Factor {
-    breakage: Vec<Breakage>,
-}
-
 fn main() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(RUNS_AT_ONCE);
     let mut trials = vec![Trial::ignorable_test("the service as it is", || settle(healthy))];
-    for (factor, breakage) in breakages()? {
+    for (factor, breakage) in breakage::breakages()? {
         let name = format!("{factor}: {}", breakage.name);
         trials.push(Trial::ignorable_test(name, move || settle(|| caught(&factor, &breakage))));
     }
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
-}
-
-/// Every breakage, with the slug of the factor that it breaks.
-fn breakages() -> Result<Vec<(Arc<str>, Breakage)>> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(Path::new(HERE).join("broken"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    files.sort();
-    let mut all = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file)?;
-        let factor: Factor = toml::from_str(&text).with_context(|| file.display().to_string())?;
-        let slug: Arc<str> = file.file_stem().unwrap_or_default().to_string_lossy().into();
-        all.extend(factor.breakage.into_iter().map(|breakage| (Arc::clone(&slug), breakage)));
-    }
-    Ok(all)
 }
 
 /// Runs what this machine has everything for.
@@ -151,49 +98,23 @@ fn base() -> PathBuf {
 fn repository(breakage: &Breakage) -> Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new().prefix("desk-").tempdir_in(base())?;
     let root = folder.path();
-    copy(&Path::new(HERE).join("service"), root)?;
+    let mut files = breakage::service()?;
     git(root, &["init", "--quiet"])?;
     if !breakage.before.is_empty() {
+        write(root, &files)?;
         write(root, &breakage.before)?;
         commit(root, "Begin")?;
         for name in breakage.before.keys() {
             std::fs::remove_file(root.join(name))?;
         }
     }
-    for (name, old, new) in &breakage.edits {
-        let path = root.join(name);
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let found = text.matches(old.as_str()).count();
-        ensure!(found == 1, "{} has {found} times, not once:\n{old}", name.display());
-        std::fs::write(&path, text.replace(old.as_str(), new))?;
-    }
-    write(root, &breakage.files)?;
-    for name in &breakage.remove {
-        std::fs::remove_file(root.join(name))?;
-    }
+    breakage.apply(&mut files)?;
+    write(root, &files)?;
     commit(root, "Serve")?;
     Ok(folder)
 }
 
-/// Copies what git would track of the service, whatever its runs in place have left there.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name == ".venv" || name == "__pycache__" {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            std::fs::create_dir(to.join(&name))?;
-            copy(&entry.path(), &to.join(&name))?;
-        } else {
-            std::fs::copy(entry.path(), to.join(&name))?;
-        }
-    }
-    Ok(())
-}
-
-fn write(root: &Path, files: &BTreeMap<PathBuf, String>) -> Result<()> {
+fn write(root: &Path, files: &Files) -> Result<()> {
     for (name, text) in files {
         let path = root.join(name);
         std::fs::create_dir_all(path.parent().context("a file in a folder")?)?;

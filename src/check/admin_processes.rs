@@ -4,10 +4,12 @@ use super::case::{Case, Judgement};
 use super::facts::manifest::Script;
 use super::facts::reach::Reached;
 use super::facts::run::{Kind, Role, is_migration};
+use super::facts::setting::Origin;
 use super::finding::{Place, Severity};
 use super::unknown;
 use crate::error::Result;
 use crate::factor::Factor;
+use crate::tree::RepoPath;
 
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
@@ -64,6 +66,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     for place in migrating {
         case.mark("task-at-start", place, "")?;
     }
+    judge_variables(case)?;
     let has_task = case.speaks_for(Factor::AdminProcesses);
     let found: Vec<Place> = case.by("schema-at-start").map(|mark| mark.place.clone()).collect();
     for place in found {
@@ -73,8 +76,36 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Variables that a task alone asks for, where an example says which ones there are.
+fn judge_variables(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    let named = || facts.settings.iter().filter(|setting| setting.origin == Origin::Example);
+    let is_task = |path: &RepoPath| {
+        let stem = path.file_name().split('.').next().unwrap_or_default();
+        matches!(stem, "admin" | "tasks" | "commands" | "cli" | "manage" | "management")
+            || facts.reach.of(path) == Reached::Task
+    };
+    if named().count() < 2 {
+        return Ok(());
+    }
+    let found: Vec<(Place, String)> = case
+        .by("task-reads-variable")
+        .filter(|mark| is_task(&mark.place.path))
+        .filter(|mark| !named().any(|setting| setting.name == mark.message))
+        .filter(|mark| {
+            let others = case.sources.code().filter(|(path, ..)| **path != mark.place.path);
+            !others.into_iter().any(|(_, source, _)| source.text.contains(&mark.message))
+        })
+        .map(|mark| (mark.place.clone(), mark.message.clone()))
+        .collect();
+    for (place, name) in found {
+        case.mark("task-own-variable", place, &name)?;
+    }
+    Ok(())
+}
+
 /// Scripts beside the service that read the same configuration.
-fn find_scripts(case: &Case<'_>) -> Vec<crate::tree::RepoPath> {
+fn find_scripts(case: &Case<'_>) -> Vec<RepoPath> {
     let is_named = |name: &str| {
         ["seed", "populate", "migrate", "import", "create_", "create-", "setup-db", "init_db"]
             .iter()
@@ -85,9 +116,8 @@ fn find_scripts(case: &Case<'_>) -> Vec<crate::tree::RepoPath> {
             .iter()
             .any(|word| text.contains(word))
     };
-    let is_given = |path: &crate::tree::RepoPath| {
-        case.by("task-without-config").any(|mark| mark.place.path == *path)
-    };
+    let is_given =
+        |path: &RepoPath| case.by("task-without-config").any(|mark| mark.place.path == *path);
     case.sources
         .code()
         .filter(|(path, source, _)| {
@@ -101,7 +131,7 @@ fn find_scripts(case: &Case<'_>) -> Vec<crate::tree::RepoPath> {
 }
 
 /// Migrations in files, and the tool that runs them.
-fn find_migrations(case: &Case<'_>) -> Option<(crate::tree::RepoPath, &'static str)> {
+fn find_migrations(case: &Case<'_>) -> Option<(RepoPath, &'static str)> {
     let facts = case.facts;
     let tools = [
         ("prisma", "prisma"),
@@ -119,7 +149,7 @@ fn find_migrations(case: &Case<'_>) -> Option<(crate::tree::RepoPath, &'static s
     ];
     let is_known = |name: &str| facts.apps.iter().any(|app| app.find(name).is_some());
     let (_, tool) = tools.iter().find(|(package, _)| is_known(package))?;
-    let is_migration = |path: &&crate::tree::RepoPath| {
+    let is_migration = |path: &&RepoPath| {
         let is_in = super::sources::folders(path)
             .any(|folder| folder == "migrations" || folder == "migration");
         is_in && [".sql", ".ts", ".js", ".py"].iter().any(|end| path.file_name().ends_with(end))

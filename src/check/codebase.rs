@@ -1,8 +1,11 @@
 //! Codebase: is it tracked, and is what is tracked only source?
 
+use ignore::gitignore::GitignoreBuilder;
+
 use super::case::{Case, Judgement};
+use super::facts::setting::is_example;
 use super::finding::Place;
-use super::sources::folders;
+use super::sources::{Part, folders};
 use super::unknown;
 use crate::error::Result;
 use crate::tree::RepoPath;
@@ -34,7 +37,43 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     for (path, rule, what) in find_artifacts(case) {
         case.mark(rule, Place::line(path, 1), &what)?;
     }
+    for (path, rule) in find_secrets(case) {
+        let name = path.to_string();
+        case.mark(rule, Place::line(path, 1), &name)?;
+    }
     Ok(())
+}
+
+/// Private keys, and files of variables that were tracked before they were ignored.
+fn find_secrets(case: &Case<'_>) -> Vec<(RepoPath, &'static str)> {
+    let mut ignored = GitignoreBuilder::new("");
+    for line in case.sources.text(".gitignore").unwrap_or_default().lines() {
+        // A line that is no pattern ignores nothing.
+        let _ = ignored.add_line(None, line);
+    }
+    let ignored = ignored.build().ok();
+    let is_ignored = |path: &RepoPath| {
+        let found = ignored.as_ref().map(|found| found.matched_path_or_any_parents(path, false));
+        found.is_some_and(|found| found.is_ignore())
+    };
+    let mut found = Vec::new();
+    for (path, source) in case.sources.iter().filter(|(path, _)| case.sources.is_tracked(path)) {
+        if source.part != Part::Service {
+            continue;
+        }
+        let name = path.file_name();
+        let head = source.text.trim_start();
+        if head.starts_with("-----BEGIN ") && head.lines().next().is_some_and(is_key_header) {
+            found.push((path.clone(), "private-key-tracked"));
+        } else if name.starts_with(".env") && !is_example(name) && is_ignored(path) {
+            found.push((path.clone(), "tracked-though-ignored"));
+        }
+    }
+    found
+}
+
+fn is_key_header(line: &str) -> bool {
+    line.trim_end().ends_with("PRIVATE KEY-----")
 }
 
 fn has_pipeline(case: &Case<'_>) -> bool {

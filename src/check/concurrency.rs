@@ -22,6 +22,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     for place in found {
         case.mark("state-blocks-scaling", place, "")?;
     }
+    judge_workers(case)?;
     let facts = case.facts;
     for run in facts.production() {
         let is_type = matches!(run.role, Role::Web | Role::Worker);
@@ -47,6 +48,20 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         case.has("process-type") || facts.runs.iter().any(super::facts::run::Run::is_definition);
     for place in migrating.into_iter().filter(|_| declares) {
         case.mark("migrates-at-every-start", place, "")?;
+    }
+    Ok(())
+}
+
+/// What is wrong in a web process is a worker's own business, and the other way round.
+fn judge_workers(case: &mut Case<'_>) -> Result<()> {
+    let is_worker = |place: &Place| {
+        let stem = place.path.file_name().split('.').next().unwrap_or_default();
+        matches!(stem, "worker" | "workers" | "consumer" | "consumers" | "scheduler" | "clock")
+    };
+    case.drop_marks(|mark| mark.rule.id == "job-in-web" && is_worker(&mark.place));
+    let listening: Vec<Place> = case.by("listens").map(|mark| mark.place.clone()).collect();
+    for place in listening.into_iter().filter(is_worker) {
+        case.mark("worker-listens", place, "")?;
     }
     Ok(())
 }

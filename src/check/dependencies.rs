@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::case::{Case, Judgement};
-use super::facts::manifest::{App, is_requirements, lock_names};
+use super::facts::manifest::{App, Dependency, is_requirements, lock_names};
 use super::facts::reach::Reached;
 use super::finding::Place;
 use super::language::Language;
 use super::lines::numbered;
-use super::sources::folder_of;
+use super::sources::{folder_of, is_lock_name};
 use super::unknown;
 use crate::error::Result;
 use crate::tree::RepoPath;
@@ -99,6 +99,55 @@ const NODE_MODULES: [&str; 47] = [
     "electron",
 ];
 
+/// Modules of Python with the packages of which one brings them, as far as a name tells that for certain.
+/// What frameworks bring along (Werkzeug, Starlette, pydantic) is left out.
+const MODULES: [(&str, &[&str]); 44] = [
+    ("aiohttp", &["aiohttp"]),
+    ("aioredis", &["aioredis"]),
+    ("alembic", &["alembic", "flask-migrate"]),
+    ("asyncpg", &["asyncpg"]),
+    ("boto3", &["boto3"]),
+    ("bs4", &["beautifulsoup4", "bs4"]),
+    ("celery", &["celery"]),
+    ("decouple", &["python-decouple"]),
+    ("dj_database_url", &["dj-database-url", "django-heroku", "django-environ"]),
+    ("django", &["django"]),
+    ("dramatiq", &["dramatiq"]),
+    ("environ", &["django-environ", "environ-config"]),
+    ("fastapi", &["fastapi"]),
+    ("flask", &["flask"]),
+    ("flask_cors", &["flask-cors"]),
+    ("flask_limiter", &["flask-limiter"]),
+    ("flask_login", &["flask-login"]),
+    ("flask_migrate", &["flask-migrate"]),
+    ("flask_sqlalchemy", &["flask-sqlalchemy"]),
+    ("httpx", &["httpx"]),
+    ("jwt", &["pyjwt", "jwt"]),
+    ("kombu", &["kombu", "celery"]),
+    ("loguru", &["loguru"]),
+    ("numpy", &["numpy", "pandas", "scipy", "scikit-learn"]),
+    ("pandas", &["pandas"]),
+    ("passlib", &["passlib"]),
+    ("PIL", &["pillow", "pillow-simd", "wagtail"]),
+    ("pika", &["pika"]),
+    ("psycopg", &["psycopg", "psycopg-binary"]),
+    ("psycopg2", &["psycopg2", "psycopg2-binary"]),
+    ("pymongo", &["pymongo", "motor", "mongoengine", "flask-pymongo", "beanie"]),
+    ("pymysql", &["pymysql", "aiomysql"]),
+    ("redis", &["redis", "django-redis", "rq", "aioredis", "arq"]),
+    ("requests", &["requests"]),
+    ("rest_framework", &["djangorestframework"]),
+    ("rq", &["rq", "flask-rq2", "django-rq"]),
+    ("sentry_sdk", &["sentry-sdk"]),
+    ("sqlalchemy", &["sqlalchemy", "flask-sqlalchemy", "sqlmodel", "alembic", "databases"]),
+    ("sqlmodel", &["sqlmodel"]),
+    ("stripe", &["stripe"]),
+    ("structlog", &["structlog", "django-structlog"]),
+    ("tornado", &["tornado"]),
+    ("whitenoise", &["whitenoise", "django-heroku"]),
+    ("yaml", &["pyyaml", "ruamel-yaml"]),
+];
+
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     if facts.apps.is_empty() {
@@ -114,7 +163,15 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             _ => judge_locked(case, app)?,
         }
     }
-    for (path, line, package) in find_undeclared(case) {
+    for app in &facts.apps {
+        if let Some(stale) = find_stale(case, app) {
+            let place = Place::line(app.manifest.clone(), stale.line);
+            case.mark("lock-stale", place, &stale.name)?;
+        }
+    }
+    for (path, line, package) in
+        find_undeclared(case).into_iter().chain(find_undeclared_modules(case))
+    {
         case.mark("undeclared-import", Place::line(path, line), &package)?;
     }
     Ok(())
@@ -137,6 +194,12 @@ fn judge_locked(case: &mut Case<'_>, app: &App) -> Result<()> {
     {
         return Ok(());
     }
+    judge_unlocked(case, app, at)?;
+    copy_without_lock(case, app)
+}
+
+/// A manifest without a lock: git is told to leave it out, or nobody made one.
+fn judge_unlocked(case: &mut Case<'_>, app: &App, at: usize) -> Result<()> {
     let ignoring = find_ignoring(case, app);
     if ignoring.is_empty() {
         case.mark("lock-missing", Place::line(app.manifest.clone(), at), app.manifest.file_name())?;
@@ -144,7 +207,31 @@ fn judge_locked(case: &mut Case<'_>, app: &App) -> Result<()> {
     for (path, line, name) in ignoring {
         case.mark("lock-ignored", Place::line(path, line), &name)?;
     }
-    copy_without_lock(case, app)
+    Ok(())
+}
+
+/// The first package that a manifest declares, and its lock does not have.
+fn find_stale<'a>(case: &Case<'_>, app: &'a App) -> Option<&'a Dependency> {
+    let lock = app.lock.as_ref().filter(|lock| is_lock_name(lock.file_name()))?;
+    let is_of_manifest = matches!(
+        (app.manifest.file_name(), lock.file_name()),
+        ("pyproject.toml", "uv.lock" | "poetry.lock" | "pdm.lock") | ("Cargo.toml", "Cargo.lock")
+    );
+    let text = case.sources.get(lock).filter(|_| is_of_manifest)?.text.as_str();
+    let known: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .map(|name| name.to_lowercase().replace(['_', '.'], "-"))
+        .collect();
+    // Of a member of a workspace, the root may say how a package is called.
+    let is_sure = |found: &&Dependency| {
+        !(app.language == Language::Rust && found.wanted.is_empty()) && !found.name.contains('.')
+    };
+    app.dependencies
+        .iter()
+        .filter(|_| !known.is_empty())
+        .filter(is_sure)
+        .find(|found| !known.contains(&found.name))
 }
 
 /// The lines of ignore files that keep the lock file out.
@@ -211,11 +298,7 @@ fn judge_python(case: &mut Case<'_>, app: &App) -> Result<()> {
         let lists = beside.iter().filter(|other| is_requirements(&other.manifest));
         if lists.clone().count() == 0 {
             let at = app.dependencies.first().map_or(1, |first| first.line);
-            case.mark(
-                "lock-missing",
-                Place::line(app.manifest.clone(), at),
-                app.manifest.file_name(),
-            )?;
+            return judge_unlocked(case, app, at);
         }
         return Ok(());
     }
@@ -248,7 +331,7 @@ fn judge_list(case: &mut Case<'_>, app: &App, beside: &[&App]) -> Result<()> {
                 .strip_suffix(".in")
                 .is_some_and(|stem| name.strip_suffix(".txt") == Some(stem))
         });
-    let is_loose = |found: &&super::facts::manifest::Dependency| {
+    let is_loose = |found: &&Dependency| {
         let wanted = found.wanted.split_once(']').map_or(found.wanted.as_str(), |(_, rest)| rest);
         !wanted.trim_start().starts_with("==") && !wanted.contains('@')
     };
@@ -313,6 +396,58 @@ fn find_undeclared(case: &Case<'_>) -> Vec<(RepoPath, usize, String)> {
             .any(|(_, node)| node.text_at(&["name"]) == Some(package));
         if !above.is_empty() && !is_known(&normal) && !is_typed && !is_named {
             found.push((mark.place.path.clone(), mark.place.line, package.to_owned()));
+        }
+    }
+    found
+}
+
+/// Modules that a file of Python needs when it is imported, and that no manifest declares and no lock has.
+fn find_undeclared_modules(case: &Case<'_>) -> Vec<(RepoPath, usize, String)> {
+    let facts = case.facts;
+    let mut found = Vec::new();
+    let python = || facts.apps.iter().filter(|app| app.language == Language::Python);
+    // A manifest that names nothing, or a setup.py, may leave it to what is not read.
+    let is_complete = python().any(|app| !app.dependencies.is_empty())
+        && python().all(|app| app.manifest.file_name() != "setup.py");
+    if !is_complete {
+        return found;
+    }
+    let locks: Vec<&str> = case
+        .sources
+        .iter()
+        .filter(|(path, _)| is_lock_name(path.file_name()))
+        .map(|(_, source)| source.text.as_str())
+        .collect();
+    let is_known = |packages: &[&str]| {
+        packages.iter().any(|package| {
+            let named = format!("\"{package}\"");
+            python().any(|app| app.find(package).is_some())
+                || locks.iter().any(|text| text.contains(&named))
+        })
+    };
+    let missing: Vec<(&str, &str)> = MODULES
+        .iter()
+        .filter(|(_, packages)| !is_known(packages))
+        .filter_map(|(module, packages)| Some((*module, *packages.first()?)))
+        .collect();
+    let local = local_names(case);
+    for (path, source, grammar) in case.sources.code() {
+        if grammar.language() != Language::Python || facts.reach.of(path) != Reached::Served {
+            continue;
+        }
+        // What is indented may be tried only.
+        for (number, line) in numbered(&source.text) {
+            let Some(rest) = line.strip_prefix("import ").or_else(|| line.strip_prefix("from "))
+            else {
+                continue;
+            };
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            let module = &rest[..end.unwrap_or(rest.len())];
+            if let Some((_, package)) = missing.iter().find(|(name, _)| *name == module)
+                && !local.contains(module)
+            {
+                found.push((path.clone(), number, (*package).to_owned()));
+            }
         }
     }
     found

@@ -9,6 +9,22 @@ use super::finding::{Place, Severity};
 use super::unknown;
 use crate::error::Result;
 
+/// Packages that talk to a database that is a server.
+const SERVER_DRIVERS: [&str; 12] = [
+    "psycopg2",
+    "psycopg2-binary",
+    "psycopg",
+    "asyncpg",
+    "mysqlclient",
+    "pymysql",
+    "pg",
+    "mysql",
+    "mysql2",
+    "aiomysql",
+    "dj-database-url",
+    "tedious",
+];
+
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     let mut engines: BTreeMap<&str, Vec<&Backing>> = BTreeMap::new();
@@ -42,6 +58,23 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
 /// Tests on an engine in memory, where the service has another.
 fn judge_stand_ins(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
+    let is_sqlite = |keys: &[&str], value: &str| {
+        keys.last().is_some_and(|key| key.ends_with("DATABASE_URL"))
+            && keys.iter().rev().nth(1) == Some(&"env")
+            && value.starts_with("sqlite")
+    };
+    let mut tested: Vec<Place> = Vec::new();
+    for (path, node) in facts.documents(super::facts::workflow::is_workflow) {
+        let leaves = node.leaves().into_iter().filter(|(keys, _, value)| is_sqlite(keys, value));
+        tested.extend(leaves.map(|(_, line, _)| Place::line(path.clone(), line)));
+    }
+    let lines = facts.pipeline.iter().filter(|step| step.text.contains("DATABASE_URL=sqlite"));
+    tested.extend(lines.map(|step| step.place.clone()));
+    let is_server = |backing: &Backing| !matches!(backing.engine.as_str(), "redis" | "memcached");
+    let has_server = facts.declares(&SERVER_DRIVERS) || facts.backing.iter().any(is_server);
+    for place in tested.into_iter().filter(|_| has_server) {
+        case.mark("test-engine", place, "SQLite")?;
+    }
     let stand_ins = [
         ("mongodb-memory-server", &["mongoose", "mongodb"][..]),
         ("sqlite3", &["pg", "mysql", "mysql2"]),
@@ -100,20 +133,7 @@ fn judge_runtimes(case: &mut Case<'_>) -> Result<()> {
 /// `SQLite` beside another engine: what passes on one fails on the other.
 fn judge_engines(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
-    let other = facts.declares(&[
-        "psycopg2",
-        "psycopg2-binary",
-        "psycopg",
-        "asyncpg",
-        "mysqlclient",
-        "pymysql",
-        "pg",
-        "mysql",
-        "mysql2",
-        "aiomysql",
-        "dj-database-url",
-        "tedious",
-    ]) || !facts.backing.is_empty();
+    let other = facts.declares(&SERVER_DRIVERS) || !facts.backing.is_empty();
     let is_replaced = super::backing_services::has_variable(case);
     let mut found = super::backing_services::sqlite_places(case);
     found.extend(case.by("sqlite-conditional").map(|mark| mark.place.clone()));

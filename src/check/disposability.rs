@@ -1,7 +1,7 @@
 //! Disposability: does it start fast, and stop well on SIGTERM?
 
 use super::case::{Case, Judgement};
-use super::facts::run::{Kind, Role, Run};
+use super::facts::run::{Kind, Role, Run, Step};
 use super::finding::{Place, Verdict};
 use super::language::Language;
 use super::unknown;
@@ -43,7 +43,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
                 run.steps.last().map_or_else(|| run.place.clone(), |step| step.place.clone());
             case.mark("graceful-by-default", place, server)?;
         }
-        if hides_signals(run) {
+        if hides_signals(run) || has_shell_of_npm(run) {
             let first =
                 run.steps.first().map_or_else(|| run.place.clone(), |step| step.place.clone());
             case.mark("shell-hides-signals", first, main)?;
@@ -77,6 +77,13 @@ fn hides_signals(run: &Run) -> bool {
         return is_several;
     }
     run.is_shell && (is_several || run.through.is_empty() && run.kind == Kind::Image)
+}
+
+/// A script of several commands: npm starts a shell for it, which stays, wherever npm itself is started.
+fn has_shell_of_npm(run: &Run) -> bool {
+    let is_script = |step: &&Step| step.place.path.file_name() == "package.json";
+    run.through.last().is_some_and(|program| program == "npm")
+        && run.steps.iter().filter(is_script).count() > 1
 }
 
 pub fn otherwise(case: &Case<'_>) -> Judgement {

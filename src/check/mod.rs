@@ -150,7 +150,7 @@ fn prepare(case: &mut Case<'_>) -> Result<()> {
     port_binding::prepare(case)?;
     disposability::prepare(case)?;
     dev_prod_parity::prepare(case)?;
-    logs::prepare(case);
+    logs::prepare(case)?;
     // Its marks follow from those of processes.
     concurrency::prepare(case)
 }

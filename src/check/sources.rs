@@ -120,10 +120,12 @@ pub fn wants(path: &RepoPath) -> bool {
                 || name == "runtime.txt"
                 || folders(path).any(|f| f == "requirements")
         }
-        Some((_, "lock")) => false,
+        Some((_, "lock")) => is_lock_name(name),
+        Some((_, "pem" | "key")) => true,
         Some(("", _)) => is_dot_file(name),
         _ => {
             is_image_name(name)
+                || is_key_name(name)
                 || name.starts_with("Procfile")
                 || name.starts_with(".env")
                 || name.ends_with(".env")
@@ -133,6 +135,17 @@ pub fn wants(path: &RepoPath) -> bool {
                 || (!name.contains('.') && folders(path).any(|folder| folder == "bin"))
         }
     }
+}
+
+/// A lock file of which the names of packages can be told by its lines.
+#[must_use]
+pub fn is_lock_name(name: &str) -> bool {
+    matches!(name, "uv.lock" | "poetry.lock" | "pdm.lock" | "Pipfile.lock" | "Cargo.lock")
+}
+
+/// A private key, as ssh calls it.
+fn is_key_name(name: &str) -> bool {
+    matches!(name, "id_rsa" | "id_dsa" | "id_ecdsa" | "id_ed25519")
 }
 
 fn is_dot_file(name: &str) -> bool {

@@ -291,10 +291,16 @@ impl Resolver<'_> {
     /// The files that a command names, as a path, or as a module of Python.
     fn named_in(&self, folder: &str, command: &str) -> Vec<RepoPath> {
         let mut found = Vec::new();
+        let mut is_module_next = false;
         for word in command.split([' ', '\t', '"', '\'', '=', '\n']) {
             let word = word.trim_matches(['[', ']', ',']);
             if word.is_empty() || word.starts_with('-') {
+                is_module_next = word == "-m";
                 continue;
+            }
+            // `python -m shop` runs the package's `__main__`.
+            if std::mem::take(&mut is_module_next) {
+                found.extend(self.module(folder, &format!("{word}.__main__")));
             }
             let module = word.split(':').next().unwrap_or_default().trim_end_matches("()");
             let is_module = !module.is_empty()

@@ -337,10 +337,19 @@ pub fn expand(sources: &Sources, facts: &mut Facts) {
 
 /// The manifest's script that a package manager's command runs.
 fn find_script(facts: &Facts, folder: &str, command: &str) -> Option<(RepoPath, Script)> {
-    let words: Vec<&str> = command
-        .split_whitespace()
+    let all: Vec<&str> = command.split_whitespace().collect();
+    let elsewhere = all.windows(2).find(|pair| matches!(pair[0], "--prefix" | "-C" | "--cwd"));
+    let below = elsewhere.map(|pair| pair[1].trim_start_matches("./").trim_end_matches('/'));
+    let moved = below.map(|below| format!("{folder}{below}/"));
+    let folder = moved.as_deref().unwrap_or(folder);
+    let words: Vec<&str> = all
+        .into_iter()
         .filter(|word| {
-            !word.starts_with('-') && !word.contains('=') && *word != "exec" && *word != "cross-env"
+            !word.starts_with('-')
+                && !word.contains('=')
+                && *word != "exec"
+                && *word != "cross-env"
+                && Some(word.trim_start_matches("./").trim_end_matches('/')) != below
         })
         .collect();
     let name = match words.as_slice() {

@@ -84,6 +84,13 @@ pub fn read(facts: &mut Facts) {
             }
         }
     }
+    // What `dozen prove` installs by is a line that a pipeline runs, too.
+    for (path, node) in facts.documents(|path| path.as_str() == "dozen.toml") {
+        if let Some(entry) = node.at(&["prove"]).and_then(|prove| prove.get("install")) {
+            let text = entry.value.text().unwrap_or_default().to_owned();
+            pipeline.push(Step { place: Place::line(path.clone(), entry.line), text });
+        }
+    }
     facts.backing.extend(backing);
     facts.runtimes.extend(runtimes);
     facts.deliveries.extend(deliveries);
