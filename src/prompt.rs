@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 
 use console::{Key, Term, style};
 use dialoguer::Select;
@@ -86,10 +87,9 @@ struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
-    fn choose(&self, plan: Plan, about_conflicts: bool) -> Result<Plan> {
-        let Plan { changes, conflicts, .. } = plan;
+    fn choose(&self, mut plan: Plan, about_conflicts: bool) -> Result<Plan> {
         let (mut wanted, mut left) = (Vec::new(), Vec::new());
-        for conflict in conflicts {
+        for conflict in mem::take(&mut plan.conflicts) {
             let question = format!("{}: {}", conflict.path, conflict.reason);
             let replacement = conflict.replacement.as_ref();
             let choices = if replacement.is_some() { &OF_CONFLICT[..] } else { &OF_CONFLICT[..1] };
@@ -100,7 +100,7 @@ impl Chooser<'_> {
             }
         }
         let mut takes_all = false;
-        for change in changes {
+        for change in mem::take(&mut plan.changes) {
             let question = format!("{} {}?", change.kind(), change.path);
             let choice = if takes_all {
                 Choice::Yes

@@ -408,16 +408,20 @@ fn an_undo_of_any_scenario_gives_what_was_there() {
 
 /// Kills `add` half way, at a step that leaves a journal, and hands the place over.
 fn interrupt_rich_plan(renamed: usize) -> Option<Place> {
+    interrupt(RICH_PLAN, renamed)
+}
+
+fn interrupt(scenario: Scenario, renamed: usize) -> Option<Place> {
     if !has_program("strace") {
         skip("strace is not installed: no journal that is cut off at a known step");
         return None;
     }
     let place = Place::in_memory();
-    (RICH_PLAN.lay)(&place);
+    (scenario.lay)(&place);
     // The first rename is that of the journal itself.
     let inject = format!("inject=renameat:signal=KILL:when={}", renamed + 2);
-    run(&mut strace(&place, RICH_PLAN, &["-e", &inject]));
-    assert!(RICH_PLAN.has_journal(&place));
+    run(&mut strace(&place, scenario, &["-e", &inject]));
+    assert!(scenario.has_journal(&place));
     Some(place)
 }
 
@@ -426,16 +430,19 @@ fn a_kill_while_recovering_is_recovered_from() {
     if !has_program("strace") {
         return skip("strace is not installed: no kill while recovering");
     }
-    let ends = RICH_PLAN.run_through();
-    for call in ["renameat", "linkat", "unlinkat", "mkdirat", "fsync"] {
-        for number in 1.. {
-            let Some(place) = interrupt_rich_plan(1) else { return };
-            let inject = format!("inject={call}:signal=KILL:when={number}");
-            let mut command = strace(&place, FOREIGN_REPOSITORY, &["-e", &inject]);
-            let killed = run(&mut command).code.is_none();
-            RICH_PLAN.check(&place, &ends, &format!("recovery killed at {call} {number}"));
-            if !killed {
-                break;
+    for scenario in [RICH_PLAN, UNDO] {
+        let ends = scenario.run_through();
+        for call in ["renameat", "linkat", "unlinkat", "mkdirat", "fsync"] {
+            for number in 1.. {
+                let Some(place) = interrupt(scenario, 1) else { return };
+                let inject = format!("inject={call}:signal=KILL:when={number}");
+                let mut command = strace(&place, FOREIGN_REPOSITORY, &["-e", &inject]);
+                let killed = run(&mut command).code.is_none();
+                let check = [Scenario::check, Scenario::check_record][number % 2];
+                check(&scenario, &place, &ends, &format!("recovery killed at {call} {number}"));
+                if !killed {
+                    break;
+                }
             }
         }
     }

@@ -113,10 +113,8 @@ fn hold_back_uncommitted(mut plan: Plan) -> Result<Plan> {
     for path in apply::find_unchanged_since(&plan.root) {
         uncommitted.remove(&path);
     }
-    let (held, free) =
-        plan.changes.into_iter().partition(|change| uncommitted.contains(&change.path));
-    plan.changes = free;
-    let held: Vec<_> = held;
+    let held: Vec<_> =
+        plan.changes.extract_if(.., |change| uncommitted.contains(&change.path)).collect();
     plan.conflicts.extend(held.into_iter().map(|change| Conflict {
         path: change.path.clone(),
         factor: change.factor,

@@ -51,7 +51,11 @@ pub fn run(arguments: &cli::Undo, ui: &Ui) -> Result<ExitCode> {
         if !output.json {
             ui.conflicts(conflicts)?;
         }
-        ui.note("Nothing was taken back. --force takes back what was changed since, too.");
+        ui.note(if undo.is_some_and(|undo| undo.is_blocked()) {
+            "Nothing was taken back. Move away what is no file, then run the command again."
+        } else {
+            "Nothing was taken back. --force takes it back, and loses what was changed since."
+        });
         return Ok(ExitCode::Conflict);
     }
     Ok(ExitCode::Done)

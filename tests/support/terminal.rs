@@ -1,5 +1,7 @@
 //! A terminal that a test sits at: a pseudo-terminal with `dozen` in it, and what its screen shows.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
