@@ -22,6 +22,7 @@ fn add(more: &[&'static str]) -> Vec<&'static str> {
 /// Somebody's repository, in a folder of that name.
 fn lay(place: &Place, folder: &str) {
     let folder = Path::new(folder);
+    place.write(folder.join("dozen.toml"), RECORD);
     place.write(folder.join("requirements.txt"), "flask\npsycopg2\n");
     place.write(folder.join("app.py"), "import os\nurl = os.environ[\"DATABASE_URL\"]\n");
     place.write(folder.join(".gitignore"), "*.pyc\n");

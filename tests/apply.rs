@@ -115,6 +115,7 @@ fn a_rich_plan_is_applied() {
 }
 
 fn lay_foreign(root: &Path) {
+    write(&root.join("dozen.toml"), RECORD);
     write(&root.join("requirements.txt"), "flask\npsycopg2\n");
     write(&root.join("app.py"), "import os\nurl = os.environ[\"DATABASE_URL\"]\n");
     write(&root.join(".gitignore"), "*.pyc\n");

@@ -15,9 +15,10 @@ use terminal::*;
 
 const ADD: [&str; 5] = ["add", "codebase", "config", "--path", "shop"];
 /// What that changes, in the order in which it is asked about.
-const CHANGES: [&str; 2] = ["create .gitattributes", "modify .gitignore"];
+const CHANGES: [&str; 3] = ["modify .env.example", "create .gitattributes", "modify .gitignore"];
 
 fn lay(place: &Place) {
+    place.write("shop/dozen.toml", RECORD);
     place.write("shop/requirements.txt", "flask\npsycopg2\n");
     place.write("shop/app.py", "import os\nurl = os.environ[\"DATABASE_URL\"]\n");
     place.write("shop/.gitignore", "*.pyc\n");
@@ -65,7 +66,7 @@ impl Terminal {
 fn each_file_is_asked_about_and_only_what_is_wanted_is_written() {
     let (place, before) = laid();
     let mut terminal = add(&place, &[]);
-    terminal.asked(CHANGES[0]);
+    terminal.asked(CHANGES[0]).press("n").asked(CHANGES[1]);
     let screen = terminal.screen();
     for shown in [
         "Would change",
@@ -76,7 +77,7 @@ fn each_file_is_asked_about_and_only_what_is_wanted_is_written() {
         assert!(screen.contains(shown), "{shown}:\n{screen}");
     }
     assert_eq!(snapshot(&place.path("shop")), before, "nothing is written before the last answer");
-    terminal.press("n").asked(CHANGES[1]).press("y");
+    terminal.press("n").asked(CHANGES[2]).press("y");
     let screen = terminal.ends_well();
     for shown in [
         "create .gitattributes? \u{b7} no",
@@ -102,7 +103,8 @@ fn all_takes_this_one_and_those_that_follow() {
 
     let (place, _) = laid();
     let mut terminal = add(&place, &[]);
-    terminal.asked(CHANGES[0]).press("N").asked(CHANGES[1]).press("A").ends_well();
+    terminal.asked(CHANGES[0]).press("Y").asked(CHANGES[1]).press("N");
+    terminal.asked(CHANGES[2]).press("A").ends_well();
     assert!(!place.path("shop/.gitattributes").exists());
 }
 
@@ -110,8 +112,8 @@ fn all_takes_this_one_and_those_that_follow() {
 fn the_diff_is_shown_and_then_it_is_asked_again() {
     let (place, before) = laid();
     let mut terminal = add(&place, &[]);
-    terminal.asked(CHANGES[0]).press("n").asked(CHANGES[1]).press("d");
-    terminal.wait_for("+.env").asked(CHANGES[1]);
+    terminal.asked(CHANGES[0]).press("n").asked(CHANGES[1]).press("n");
+    terminal.asked(CHANGES[2]).press("d").wait_for("+.env").asked(CHANGES[2]);
     assert!(terminal.screen().contains("@@ -1,1 +1,"), "{}", terminal.screen());
     terminal.press("n");
     assert!(terminal.ends_well().contains("Nothing was written."));
@@ -124,7 +126,7 @@ fn other_keys_are_passed_over() {
     let (place, before) = laid();
     let mut terminal = add(&place, &[]);
     terminal.asked(CHANGES[0]).press("x?k7").press(UP).press(ENTER).press("n");
-    terminal.asked(CHANGES[1]).press("n").ends_well();
+    terminal.asked(CHANGES[1]).press("n").asked(CHANGES[2]).press("n").ends_well();
     assert_eq!(snapshot(&place.path("shop")), before);
 }
 
@@ -179,7 +181,7 @@ fn of_a_conflict_either_side_can_be_kept() {
         let (place, before) = dirty();
         let mut terminal = add(&place, &[]);
         terminal.asked(conflict).press("d").wait_for("+.env").asked(conflict).press(key);
-        terminal.asked(CHANGES[0]).press("y");
+        terminal.asked(CHANGES[0]).press("y").asked(CHANGES[1]).press("a");
         assert_eq!(terminal.end(), Some(if takes { 0 } else { 3 }), "{}", terminal.screen());
         terminal.assert_restored();
         assert!(place.path("shop/.gitattributes").exists());
@@ -223,7 +225,7 @@ fn a_conflict_is_not_asked_about_where_a_flag_decides() {
     assert_eq!(snapshot(&place.path("shop")), before);
 
     let mut terminal = add(&place, &["--on-conflict", "skip"]);
-    terminal.asked(CHANGES[0]).press("y");
+    terminal.asked(CHANGES[0]).press("a");
     assert_eq!(terminal.end(), Some(3), "{}", terminal.screen());
     assert_eq!(text(place.path("shop/.gitignore")), "*.pyc\nmine\n");
     assert!(place.path("shop/.gitattributes").exists());

@@ -21,6 +21,7 @@ const UNDO: [&str; 3] = ["undo", "--path", "shop"];
 
 /// Somebody's repository, with modes and line endings of its own.
 fn lay(place: &Place) {
+    place.write("shop/dozen.toml", RECORD);
     place.write("shop/requirements.txt", "flask\npsycopg2\n");
     place.write("shop/app.py", "import os\r\nurl = os.environ[\"DATABASE_URL\"]");
     let ignored = place.write("shop/.gitignore", "*.pyc\r\n.venv");

@@ -20,6 +20,9 @@ pub const OWN_FOLDER: &str = ".dozen";
 /// What dozen may leave while it works, and never when it is done.
 pub const WORK_FOLDER: &str = ".dozen/work";
 
+/// What a repository of dozen's has: of such a one, `add` lays every file of a factor, whatever `check` says.
+pub const RECORD: &str = "[answers]\nname = \"shop\"\nstack = \"python\"\n";
+
 /// What stands at a path: a file's bytes and mode, or where a link leads; folders have neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
