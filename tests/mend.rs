@@ -47,7 +47,6 @@ struct Changed {
 
 #[derive(Debug, Deserialize)]
 struct Conflicting {
-    path: PathBuf,
     factor: Option<Factor>,
 }
 
@@ -70,16 +69,9 @@ fn main() -> ExitCode {
         trials.push(Trial::test(format!("{}: by each factor", fixture.name), move || {
             settle(|problems| adds_each(&shared, problems))
         }));
-        let shared = fixture.clone();
-        trials.push(Trial::test(format!("{}: in any order", fixture.name), move || {
-            settle(|problems| adds_in_any_order(&shared, problems))
+        trials.push(Trial::test(format!("{}: at once", fixture.name), move || {
+            settle(|problems| adds_at_once(&fixture, problems))
         }));
-        for encoding in fixture.encode.clone() {
-            let shared = fixture.clone();
-            trials.push(Trial::test(format!("{}: with {encoding}", fixture.name), move || {
-                settle(|problems| adds_encoded(&shared, encoding, problems))
-            }));
-        }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -112,6 +104,14 @@ impl Copy {
         Self { place, root, before, verdicts }
     }
 
+    /// The same once more, as it was.
+    fn anew(&self, fixture: &Fixture) -> Self {
+        let place = Place::in_memory();
+        fixture.copy(&place.work(), None);
+        let root = place.path(&fixture.path);
+        Self { place, root, before: self.before.clone(), verdicts: self.verdicts.clone() }
+    }
+
     fn dozen(&self, arguments: &[&str]) -> Run {
         let path = ["--path".as_ref(), self.root.as_os_str()];
         self.place.run(arguments.iter().map(AsRef::as_ref).chain(path))
@@ -139,8 +139,7 @@ impl Copy {
     /// Adds factors, and says what is wrong with how that was done, whatever it came to.
     fn add_well(&self, factors: &[Factor], problems: &mut Problems) -> (Added, Verdicts) {
         let added = self.add(factors);
-        let names: Vec<&str> = factors.iter().map(|factor| factor.slug()).collect();
-        let names = names.join(" ");
+        let names = list(factors);
         let (now, verdicts) = (self.now(), judge(&self.root));
         for (factor, verdict) in &verdicts {
             let had = self.verdicts[factor];
@@ -172,24 +171,28 @@ impl Copy {
         (added, verdicts)
     }
 
-    /// A second time finds nothing to do, and what was done is taken back whole.
-    fn end_well(&self, factors: &[Factor], problems: &mut Problems) {
-        let names: Vec<&str> = factors.iter().map(|factor| factor.slug()).collect();
-        let names = names.join(" ");
+    /// A second time finds nothing to do.
+    fn add_again(&self, factors: &[Factor], problems: &mut Problems) {
         let done = self.now();
-        if done == self.before {
-            return;
-        }
         let again = self.add(factors);
         if !again.changes.is_empty() || self.now() != done {
+            let names = list(factors);
             problems.push(format!("add {names}: a second time it changes {:?}", again.changes));
         }
+    }
+
+    /// What was done last is taken back whole.
+    fn undo(&self, factors: &[Factor], problems: &mut Problems) {
         let undo = self.dozen(&["undo"]);
         let left = support::snapshot(&self.place.work());
         if undo.code != Some(0) || left != self.before {
-            problems.push(format!("undo of {names} leaves another tree: {undo:?}"));
+            problems.push(format!("undo of {} leaves another tree: {undo:?}", list(factors)));
         }
     }
+}
+
+fn list(factors: &[Factor]) -> String {
+    factors.iter().map(|factor| factor.slug()).collect::<Vec<_>>().join(" ")
 }
 
 /// What `check` says, without a process of its own.
@@ -223,7 +226,7 @@ fn adds_each(fixture: &Fixture, problems: &mut Problems) {
         problems.push(format!("{factor} is not short, there is nothing to turn"));
     }
     for factor in Factor::ALL.into_iter().filter(|factor| is_short(first.verdicts[factor])) {
-        let copy = Copy::of(fixture, None);
+        let copy = first.anew(fixture);
         let (added, verdicts) = copy.add_well(&[factor], problems);
         let turned = verdicts[&factor];
         if let Some(wanted) = fixture.turns.get(&factor).filter(|wanted| **wanted != turned) {
@@ -237,7 +240,10 @@ fn adds_each(fixture: &Fixture, problems: &mut Problems) {
         if is_short(turned) && !says && !refuses {
             problems.push(format!("add {factor}: it is {turned:?}, and nobody says what to do"));
         }
-        copy.end_well(&[factor], problems);
+        if added.applied && !added.changes.is_empty() {
+            copy.add_again(&[factor], problems);
+            copy.undo(&[factor], problems);
+        }
     }
     // Nothing is to be done for what is met; of what cannot be told, only the rest has to hold.
     let with = |verdict: Verdict| -> Vec<Factor> {
@@ -248,60 +254,73 @@ fn adds_each(fixture: &Fixture, problems: &mut Problems) {
     if !added.changes.is_empty() || !added.conflicts.is_empty() || first.now() != first.before {
         problems.push(format!("{met:?} are met, and yet: {added:#?}"));
     }
-    if !unknown.is_empty() {
-        first.add_well(&unknown, problems);
-        first.end_well(&unknown, problems);
-    }
+    first.add_well(&unknown, problems);
 }
 
-fn adds_in_any_order(fixture: &Fixture, problems: &mut Problems) {
+fn adds_at_once(fixture: &Fixture, problems: &mut Problems) {
     let factors: Vec<Factor> = fixture.turns.keys().copied().collect();
-    let at_once = Copy::of(fixture, None);
-    let (_, together) = at_once.add_well(&factors, problems);
-    at_once.end_well(&factors, problems);
-    let mut one_by_one = Copy::of(fixture, None);
+    let first = Copy::of(fixture, None);
+    let plain = first.anew(fixture);
+    let (_, together) = plain.add_well(&factors, problems);
+    let plainly = plain.now();
+    plain.add_again(&factors, problems);
+    if plain.now() == plainly {
+        plain.undo(&factors, problems);
+    }
+    let mut one_by_one = first.anew(fixture);
     for factor in factors.iter().rev() {
         let (_, verdicts) = one_by_one.add_well(&[*factor], problems);
         one_by_one.before = one_by_one.now();
         one_by_one.verdicts = verdicts;
     }
-    let backwards = judge(&one_by_one.root);
-    if backwards != together {
-        problems.push(format!("one by one, the last first: {backwards:?}\nat once: {together:?}"));
-    }
     for (factor, wanted) in &fixture.turns {
-        if together[factor] != *wanted {
-            problems.push(format!("with the others, {factor} is {:?}", together[factor]));
+        let (one, other) = (together[factor], one_by_one.verdicts[factor]);
+        if one != *wanted || other != *wanted {
+            problems.push(format!(
+                "{factor} should be {wanted:?}: with the others it is {one:?}, the last first {other:?}"
+            ));
         }
+    }
+    for encoding in &fixture.encode {
+        let encoded = Copy::of(fixture, Some(*encoding));
+        let mut wrong = Problems::new();
+        assert_ne!(first.before, encoded.before, "nothing in it can be written with {encoding}");
+        if encoded.verdicts != first.verdicts {
+            wrong.push(format!("check says {:?}, else {:?}", encoded.verdicts, first.verdicts));
+        }
+        let (_, verdicts) = encoded.add_well(&factors, &mut wrong);
+        if verdicts != together {
+            wrong.push(format!("it comes to {verdicts:?}, else to {together:?}"));
+        }
+        if encoding.is_uniform() {
+            compare(*encoding, (&first.before, &plainly), &encoded.now(), &mut wrong);
+        }
+        encoded.undo(&factors, &mut wrong);
+        problems.extend(wrong.iter().map(|what| format!("with {encoding}: {what}")));
     }
 }
 
-/// An edit of a file in another encoding is that edit in that encoding.
-fn adds_encoded(fixture: &Fixture, encoding: Encoding, problems: &mut Problems) {
-    let factors: Vec<Factor> = fixture.turns.keys().copied().collect();
-    let (plain, encoded) = (Copy::of(fixture, None), Copy::of(fixture, Some(encoding)));
-    assert_ne!(plain.before, encoded.before, "nothing in it can be encoded so");
-    if plain.verdicts != encoded.verdicts {
-        problems.push(format!("check says {:?}, else {:?}", encoded.verdicts, plain.verdicts));
-    }
-    plain.add(&factors);
-    encoded.add_well(&factors, problems);
-    let (plainly, now) = (plain.now(), encoded.now());
-    for (path, node) in plainly.iter().filter(|_| encoding.is_uniform()) {
-        let is_old = plain.before.contains_key(path);
-        let wanted = node.bytes.as_ref().filter(|_| is_old).map(|bytes| {
-            let old = plain.before[path].bytes.as_deref().unwrap_or_default();
-            encoding.apply(path, bytes, Encoding::measure(old))
-        });
-        let given = now.get(path).and_then(|node| node.bytes.clone());
-        if wanted.is_some() && given != wanted || given.is_none() != node.bytes.is_none() {
-            let text = |bytes: Option<Vec<u8>>| {
-                bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            };
-            problems.push(format!("{}: {:?}\nnot {:?}", path.display(), text(given), text(wanted)));
+/// An edit of a file that is written in another way is that edit, written so.
+fn compare(
+    encoding: Encoding,
+    (before, after): (&Snapshot, &Snapshot),
+    now: &Snapshot,
+    problems: &mut Problems,
+) {
+    for (path, node) in after {
+        let Some(bytes) = &node.bytes else { continue };
+        let Some(given) = now.get(path).and_then(|node| node.bytes.as_ref()) else {
+            problems.push(format!("there is no {}", path.display()));
+            continue;
+        };
+        // A new file is written as new files are.
+        let Some(old) = before.get(path).and_then(|node| node.bytes.as_ref()) else { continue };
+        let wanted = encoding.apply(path, bytes, Encoding::measure(old));
+        if *given != wanted {
+            let [given, wanted] = [given, &wanted].map(|bytes| String::from_utf8_lossy(bytes));
+            problems.push(format!("{}: {given:?}\nnot {wanted:?}", path.display()));
         }
     }
-    encoded.end_well(&factors, problems);
 }
 
 fn writes_nothing_when_dry(problems: &mut Problems) {

@@ -5,7 +5,7 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A line, and what it ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Line<'b> {
     text: &'b [u8],
     end: &'static str,
@@ -26,27 +26,26 @@ pub fn compare(old: &[u8], new: &[u8]) -> impl Iterator<Item = String> {
 
 fn compare_lines(old: &[Line<'_>], new: &[Line<'_>]) -> Vec<String> {
     let mut wrong = Vec::new();
-    let texts = |lines: &[Line<'_>]| lines.iter().map(|line| line.text.to_vec()).collect();
-    let (before, after): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (texts(old), texts(new));
-    let ends = |lines: &[Line<'_>], end| lines.iter().filter(|line| line.end == end).count();
-    let usual = if ends(old, "\r\n") > ends(old, "\n") { "\r\n" } else { "\n" };
-    let is_last = |at: usize, lines: &[Line<'_>]| at + 1 == lines.len();
-    for op in capture_diff_slices(Algorithm::Myers, &before, &after) {
-        if let DiffOp::Equal { old_index, new_index, len } = op {
-            for (from, to) in (old_index..).zip(new_index..).take(len) {
-                // The last line of a file gets an end where another comes behind it.
-                let was_last = is_last(from, old) && old[from].end.is_empty();
-                let gets_end = was_last && !is_last(to, new) && new[to].end == usual;
-                if old[from].end != new[to].end && !gets_end {
-                    wrong.push(format!("line {} ends in another way", to + 1));
-                }
-            }
-        } else {
-            for to in op.new_range() {
-                let is_end = is_last(to, new) && new[to].end.is_empty();
-                if new[to].end != usual && !is_end {
-                    wrong.push(format!("the new line {} ends with {:?}", to + 1, new[to].end));
-                }
+    let count = |end| old.iter().filter(|line| line.end == end).count();
+    let usual = if count("\r\n") > count("\n") { "\r\n" } else { "\n" };
+    for op in capture_diff_slices(Algorithm::Myers, old, new) {
+        if matches!(op, DiffOp::Equal { .. }) {
+            continue;
+        }
+        let gone = old.get(op.old_range()).unwrap_or_default();
+        for at in op.new_range() {
+            let (line, is_last) = (new[at], at + 1 == new.len());
+            // A line in the place of another ends as that one did, and the last of a file perhaps in nothing.
+            let fits = line.end == usual
+                || gone.iter().any(|other| other.end == line.end)
+                || is_last && line.end.is_empty();
+            let mut twins = gone.iter().filter(|other| other.text == line.text).peekable();
+            // The last line of a file gets an end where another comes behind it.
+            let is_kept = twins.peek().is_none()
+                || twins
+                    .any(|twin| twin.end == line.end || twin.end.is_empty() && line.end == usual);
+            if !fits || !is_kept {
+                wrong.push(format!("line {} ends with {:?}", at + 1, line.end));
             }
         }
     }
