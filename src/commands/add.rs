@@ -40,6 +40,7 @@ pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
         output.dry_run |= !ui.is_interactive() && !arguments.writing.yes;
     }
 
+    let has_work = !plan.is_empty();
     let settled = settle::settle(plan, &arguments.writing, output, ui)?;
     if output.json {
         let answers = record::read_recorded(&found.tree)?;
@@ -49,7 +50,11 @@ pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
         if named.each {
             show_met(&found.report, &named.factors, &settled.plan, ui)?;
         }
-        settle::show(&settled, &arguments.writing, ui)?;
+        if has_work {
+            settle::show(&settled, &arguments.writing, ui)?;
+        } else {
+            ui.line("Nothing to add.")?;
+        }
         ui.instructions(&settled.plan)?;
     } else {
         settle::show(&settled, &arguments.writing, ui)?;
