@@ -21,6 +21,7 @@ use dozen::stack::Stack;
 use dozen::templates;
 use dozen::tree::{Content, RepoPath, Tree};
 use proptest::prelude::*;
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator as _};
 use serde_json::Value;
 use support::Place;
 
@@ -72,9 +73,10 @@ fn combinations() -> Vec<Vec<(String, String)>> {
 
 #[test]
 fn what_dozen_makes_is_green_with_every_answer() {
+    let combinations = combinations();
     for stack in Stack::all().unwrap() {
-        for options in combinations() {
-            let report = judge(render(&stack.slug, &options));
+        combinations.par_iter().for_each(|options| {
+            let report = judge(render(&stack.slug, options));
             let wrong: Vec<_> = report
                 .factors
                 .iter()
@@ -88,7 +90,7 @@ fn what_dozen_makes_is_green_with_every_answer() {
                 .collect();
             assert!(wrong.is_empty(), "{} {options:?}: {wrong:#?}\n{findings:#?}", stack.slug);
             assert_eq!(report.unread, [], "{} {options:?}", stack.slug);
-        }
+        });
     }
 }
 

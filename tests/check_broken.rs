@@ -9,6 +9,7 @@
 mod breakage;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use dozen::check::finding::{Report, Severity, Verdict};
 use dozen::check::rule::Rules;
@@ -17,13 +18,15 @@ use dozen::tree::{Content, RepoPath, Tree};
 
 use self::breakage::{Breakage, Files};
 
-fn judge(rules: &Rules, files: Files) -> Report {
+static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::load().unwrap());
+
+fn judge(files: Files) -> Report {
     let files = files.into_iter().map(|(path, text)| {
         let path = RepoPath::parse(path.to_str().unwrap()).unwrap();
         (path, Content { bytes: text.into_bytes(), executable: false })
     });
     let repository = Repository { is_versioned: true, ..Repository::default() };
-    check::check(Tree::from_files(files), repository, rules, None, &[]).unwrap()
+    check::check(Tree::from_files(files), repository, &RULES, None, &[]).unwrap()
 }
 
 /// The files that a breakage writes.
@@ -34,19 +37,18 @@ fn touches(breakage: &Breakage, path: &str) -> bool {
 
 #[test]
 fn the_service_as_it_is_meets_all_twelve() {
-    let report = judge(&Rules::load().unwrap(), breakage::service().unwrap());
+    let report = judge(breakage::service().unwrap());
     let wrong: Vec<_> = report.factors.iter().filter(|said| said.verdict != Verdict::Met).collect();
     assert!(wrong.is_empty(), "{wrong:#?}\n{:#?}", report.findings);
 }
 
 #[test]
 fn each_visible_breakage_is_found_where_it_is() {
-    let rules = Rules::load().unwrap();
     let mut wrong = Vec::new();
     for (factor, breakage) in breakage::breakages().unwrap() {
         let mut files = breakage::service().unwrap();
         breakage.apply(&mut files).unwrap();
-        let report = judge(&rules, files);
+        let report = judge(files);
         let said = report.factors.iter().find(|said| said.factor.slug() == &*factor).unwrap();
         let is_worse = matches!(said.verdict, Verdict::Partly | Verdict::Violated);
         let is_found = report.findings.iter().any(|found| {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::sync::LazyLock;
+
 use dozen::check::document;
 use dozen::check::facts::image::Image;
 use dozen::check::facts::run::{Kind, Run};
@@ -10,6 +12,8 @@ use dozen::check::finding::{Place, Polarity, Severity};
 use dozen::check::rule::{Rule, Rules};
 use dozen::check::scan;
 use dozen::tree::RepoPath;
+
+static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::load().unwrap());
 
 fn path(text: &str) -> RepoPath {
     RepoPath::parse(text).unwrap()
@@ -47,16 +51,15 @@ fn finds(rules: &Rules, rule: &Rule, text: &str) -> bool {
 
 #[test]
 fn every_rule_finds_its_invalid_examples_and_no_valid_one() {
-    let rules = Rules::load().unwrap();
     let mut wrong = Vec::new();
-    for rule in rules.all() {
+    for rule in RULES.all() {
         for example in &rule.invalid {
-            if !finds(&rules, rule, example) {
+            if !finds(&RULES, rule, example) {
                 wrong.push(format!("{} does not find: {example}", rule.id));
             }
         }
         for example in &rule.valid {
-            if finds(&rules, rule, example) {
+            if finds(&RULES, rule, example) {
                 wrong.push(format!("{} finds, and should not: {example}", rule.id));
             }
         }
@@ -66,7 +69,7 @@ fn every_rule_finds_its_invalid_examples_and_no_valid_one() {
 
 #[test]
 fn every_rule_says_what_it_needs_to() {
-    for rule in Rules::load().unwrap().all() {
+    for rule in RULES.all() {
         let id = &rule.id;
         let is_data = rule.rule.is_some()
             || rule.command.is_some()
@@ -98,7 +101,7 @@ fn every_rule_without_a_pattern_is_applied_by_code() {
         .unwrap()
         .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
         .collect();
-    for rule in Rules::load().unwrap().all() {
+    for rule in RULES.all() {
         let is_data = rule.rule.is_some()
             || rule.command.is_some()
             || rule.instruction.is_some()

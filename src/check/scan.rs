@@ -190,11 +190,19 @@ impl Scanner {
         let Ok(tree) = Tree::try_new(text, self.grammar) else { return Ok(Vec::new()) };
         let tests = test_ranges(&tree.root(), text, self.grammar);
         let mut marks = Vec::new();
+        // For each kind of node, the rules that may match one.
+        let mut by_kind: Vec<Vec<(&'r Rule, &Compiled)>> = Vec::new();
+        for (rule, compiled) in active {
+            for kind in &compiled.kinds {
+                if by_kind.len() <= *kind {
+                    by_kind.resize_with(kind + 1, Vec::new);
+                }
+                by_kind[*kind].push((rule, compiled));
+            }
+        }
         for node in tree.root().dfs() {
-            let kind = usize::from(node.kind_id());
-            for (rule, compiled) in
-                active.iter().filter(|(_, compiled)| compiled.kinds.contains(&kind))
-            {
+            let rules = by_kind.get(usize::from(node.kind_id())).map_or(&[][..], Vec::as_slice);
+            for (rule, compiled) in rules {
                 let Some(found) = compiled.matcher.match_node(node.clone()) else { continue };
                 if !tests.iter().any(|range| range.contains(&node.range().start)) {
                     marks.push(make_mark(rule, path, &found));
