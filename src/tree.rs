@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -138,9 +138,12 @@ impl Tree {
         walk(root).build_parallel().run(|| {
             let sender = sender.clone();
             Box::new(move |entry| {
-                let path = entry.ok().and_then(|entry| file_path(root, &entry));
-                if let Some(path) = path {
-                    let read = wants(&path).then(|| read_file(&root.join(&path)));
+                let Ok(entry) = entry else { return WalkState::Continue };
+                if let Some(path) = file_path(root, &entry) {
+                    // The walk knows already what is no regular file: most are, and need not be asked again.
+                    let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+                    let read = if is_file { read_content } else { read_file };
+                    let read = wants(&path).then(|| read(entry.path()));
                     // The receiver outlives the walk.
                     let _ = sender.send((path, read));
                 }
@@ -148,15 +151,12 @@ impl Tree {
             })
         });
         drop(sender);
-        let mut tree = Self { root: Some(root.to_owned()), ..Self::default() };
-        let seen = tree.seen.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for (path, read) in found {
-            if let Some(entry) = read {
-                seen.insert(path.clone(), entry);
-            }
-            tree.files.insert(path);
-        }
-        Ok(tree)
+        // Sorted once: a map that is made of what is in order compares no path again.
+        let mut found: Vec<(RepoPath, Option<Option<Entry>>)> = found.into_iter().collect();
+        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let files = found.iter().map(|(path, _)| path.clone()).collect();
+        let seen = found.into_iter().filter_map(|(path, read)| Some((path, read?))).collect();
+        Ok(Self { root: Some(root.to_owned()), files, seen: Mutex::new(seen) })
     }
 
     /// Adds files that git tracks though it would ignore them.
@@ -173,6 +173,18 @@ impl Tree {
     /// The files that git does not ignore, sorted.
     pub fn files(&self) -> impl Iterator<Item = &RepoPath> {
         self.files.iter()
+    }
+
+    /// The files of which nothing was read yet.
+    #[must_use]
+    pub fn unseen(&self) -> Vec<RepoPath> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = seen.keys().peekable();
+        let is_unseen = |path: &&RepoPath| {
+            while known.next_if(|known| *known < *path).is_some() {}
+            known.peek() != Some(path)
+        };
+        self.files.iter().filter(is_unseen).cloned().collect()
     }
 
     /// What stands at `path`, ignored by git or not. A path that leads through a link is a link.
@@ -242,16 +254,29 @@ fn read_file(full: &Path) -> Option<Entry> {
         Entry::Folder
     } else if !found.is_file() {
         Entry::Other("it is no regular file".to_owned())
-    } else if found.len() > MAX_BYTES {
-        Entry::Other(format!("it is larger than {} MiB", MAX_BYTES >> 20))
     } else {
-        match fs::read(full) {
-            Ok(bytes) => {
-                Entry::File(Arc::new(Content { bytes, executable: is_executable(&found) }))
-            }
-            Err(error) => Entry::Other(error.to_string()),
-        }
+        return read_content(full);
     })
+}
+
+/// What stands in a regular file.
+fn read_content(full: &Path) -> Option<Entry> {
+    let read = || -> io::Result<Entry> {
+        let file = fs::File::open(full)?;
+        let found = file.metadata()?;
+        if found.len() > MAX_BYTES {
+            return Ok(Entry::Other(format!("it is larger than {} MiB", MAX_BYTES >> 20)));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or_default());
+        // As much as there was when it was opened: asking whether there is more costs as much as reading.
+        file.take(found.len()).read_to_end(&mut bytes)?;
+        Ok(Entry::File(Arc::new(Content { bytes, executable: is_executable(&found) })))
+    };
+    match read() {
+        Ok(entry) => Some(entry),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some(Entry::Other(error.to_string())),
+    }
 }
 
 #[cfg(unix)]

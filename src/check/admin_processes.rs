@@ -1,5 +1,9 @@
 //! Admin processes: are one-off tasks run from the release, with its code and its configuration?
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::case::{Case, Judgement};
 use super::facts::manifest::Script;
 use super::facts::reach::Reached;
@@ -10,6 +14,14 @@ use super::unknown;
 use crate::error::Result;
 use crate::factor::Factor;
 use crate::tree::RepoPath;
+
+/// Where a variable is asked for by its name.
+static READING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"["']([A-Z][A-Z0-9_]+)["'] (?:not )?in os\.environ|(?:environ(?:\.get\(|\[)|getenv\()\s*["']([A-Z][A-Z0-9_]+)["']|process\.env\.([A-Z][A-Z0-9_]+)"#,
+    )
+    .ok()
+});
 
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
@@ -88,16 +100,26 @@ fn judge_variables(case: &mut Case<'_>) -> Result<()> {
     if named().count() < 2 {
         return Ok(());
     }
-    let found: Vec<(Place, String)> = case
-        .by("task-reads-variable")
-        .filter(|mark| is_task(&mark.place.path))
-        .filter(|mark| !named().any(|setting| setting.name == mark.message))
-        .filter(|mark| {
-            let others = case.sources.code().filter(|(path, ..)| **path != mark.place.path);
-            !others.into_iter().any(|(_, source, _)| source.text.contains(&mark.message))
-        })
-        .map(|mark| (mark.place.clone(), mark.message.clone()))
-        .collect();
+    let mut found: Vec<(Place, String)> = Vec::new();
+    let Some(pattern) = READING.as_ref() else { return Ok(()) };
+    for (path, source, _) in case.sources.code() {
+        if facts.reach.of(path) == Reached::Nobody || !is_task(path) {
+            continue;
+        }
+        for (number, line) in super::lines::numbered(&source.text) {
+            let is_comment = line.trim_start().starts_with(['#', '/', '*']);
+            let names = pattern.captures(line).filter(|_| !is_comment);
+            let name = names.and_then(|names| names.iter().skip(1).flatten().next());
+            found.extend(
+                name.map(|name| (Place::line(path.clone(), number), name.as_str().to_owned())),
+            );
+        }
+    }
+    found.retain(|(place, name)| {
+        let mut others = case.sources.code().filter(|(path, ..)| **path != place.path);
+        !named().any(|setting| setting.name == *name)
+            && !others.any(|(_, source, _)| source.text.contains(name.as_str()))
+    });
     for (place, name) in found {
         case.mark("task-own-variable", place, &name)?;
     }

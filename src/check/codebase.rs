@@ -57,23 +57,25 @@ fn find_secrets(case: &Case<'_>) -> Vec<(RepoPath, &'static str)> {
         found.is_some_and(|found| found.is_ignore())
     };
     let mut found = Vec::new();
-    for (path, source) in case.sources.iter().filter(|(path, _)| case.sources.is_tracked(path)) {
-        if source.part != Part::Service {
-            continue;
-        }
+    for (path, source) in case.sources.iter().filter(|(_, source)| source.part == Part::Service) {
         let name = path.file_name();
-        let head = source.text.trim_start();
-        if head.starts_with("-----BEGIN ") && head.lines().next().is_some_and(is_key_header) {
-            found.push((path.clone(), "private-key-tracked"));
+        let rule = if source.grammar.is_none() && is_key(&source.text) {
+            "private-key-tracked"
         } else if name.starts_with(".env") && !is_example(name) && is_ignored(path) {
-            found.push((path.clone(), "tracked-though-ignored"));
+            "tracked-though-ignored"
+        } else {
+            continue;
+        };
+        if case.sources.is_tracked(path) {
+            found.push((path.clone(), rule));
         }
     }
     found
 }
 
-fn is_key_header(line: &str) -> bool {
-    line.trim_end().ends_with("PRIVATE KEY-----")
+fn is_key(text: &str) -> bool {
+    let head = text.trim_start().lines().next().unwrap_or_default().trim_end();
+    head.starts_with("-----BEGIN ") && head.ends_with("PRIVATE KEY-----")
 }
 
 fn has_pipeline(case: &Case<'_>) -> bool {
@@ -83,7 +85,7 @@ fn has_pipeline(case: &Case<'_>) -> bool {
 /// One finding for each folder that a tool filled, and for each database.
 fn find_artifacts(case: &Case<'_>) -> Vec<(RepoPath, &'static str, String)> {
     let mut found: Vec<(RepoPath, &'static str, String)> = Vec::new();
-    for path in case.sources.paths().filter(|path| case.sources.is_tracked(path)) {
+    for path in case.sources.tracked_paths() {
         let made = folders(path).find(|folder| MADE_BY_TOOLS.contains(folder));
         let compiled =
             folders(path).next().filter(|folder| *folder == "dist" || *folder == "target");

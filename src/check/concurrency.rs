@@ -5,6 +5,7 @@ use super::document::Node;
 use super::facts::compose::is_compose_name;
 use super::facts::run::{Kind, Role};
 use super::finding::{Place, Severity};
+use super::lines::numbered;
 use super::processes::LOCAL_STATE;
 use super::unknown;
 use crate::error::Result;
@@ -23,6 +24,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         case.mark("state-blocks-scaling", place, "")?;
     }
     judge_workers(case)?;
+    judge_managers(case)?;
     let facts = case.facts;
     for run in facts.production() {
         let is_type = matches!(run.role, Role::Web | Role::Worker);
@@ -62,6 +64,33 @@ fn judge_workers(case: &mut Case<'_>) -> Result<()> {
     let listening: Vec<Place> = case.by("listens").map(|mark| mark.place.clone()).collect();
     for place in listening.into_iter().filter(is_worker) {
         case.mark("worker-listens", place, "")?;
+    }
+    Ok(())
+}
+
+/// What supervisor and PM2 are told to start.
+fn judge_managers(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    let is_used = facts.runs.iter().any(|run| run.command().contains("supervisord"));
+    let mut found: Vec<(Place, String)> = Vec::new();
+    let is_file = |name: &str| name.starts_with("supervisor") && name.ends_with(".conf");
+    for (path, source) in case.sources.named(is_file).filter(|_| is_used) {
+        for (number, line) in numbered(&source.text) {
+            let program = line.trim().strip_prefix("[program:").and_then(|it| it.strip_suffix(']'));
+            let place = Place::line(path.clone(), number);
+            found.extend(program.map(|name| (place, name.to_owned())));
+        }
+    }
+    let is_file = |name: &str| matches!(name, "ecosystem.config.json" | "pm2.json");
+    for (path, node) in facts.documents(|path| is_file(path.file_name())) {
+        for app in node.at(&["apps"]).map(Node::items).unwrap_or_default() {
+            let many = app.get("instances").filter(|many| many.value.text() != Some("1"));
+            let name = app.text_at(&["name"]).unwrap_or_default().to_owned();
+            found.extend(many.map(|many| (Place::line(path.clone(), many.line), name)));
+        }
+    }
+    for (place, name) in found {
+        case.mark("manager-inside", place, &name)?;
     }
     Ok(())
 }

@@ -410,7 +410,7 @@ fn find_undeclared_modules(case: &Case<'_>) -> Vec<(RepoPath, usize, String)> {
     let is_complete = python().any(|app| !app.dependencies.is_empty())
         && python().all(|app| app.manifest.file_name() != "setup.py");
     if !is_complete {
-        return found;
+        return Vec::new();
     }
     let locks: Vec<&str> = case
         .sources
@@ -430,9 +430,11 @@ fn find_undeclared_modules(case: &Case<'_>) -> Vec<(RepoPath, usize, String)> {
         .filter(|(_, packages)| !is_known(packages))
         .filter_map(|(module, packages)| Some((*module, *packages.first()?)))
         .collect();
-    let local = local_names(case);
     for (path, source, grammar) in case.sources.code() {
-        if grammar.language() != Language::Python || facts.reach.of(path) != Reached::Served {
+        if grammar.language() != Language::Python
+            || !source.text.contains("import ")
+            || facts.reach.of(path) != Reached::Served
+        {
             continue;
         }
         // What is indented may be tried only.
@@ -443,14 +445,17 @@ fn find_undeclared_modules(case: &Case<'_>) -> Vec<(RepoPath, usize, String)> {
             };
             let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
             let module = &rest[..end.unwrap_or(rest.len())];
-            if let Some((_, package)) = missing.iter().find(|(name, _)| *name == module)
-                && !local.contains(module)
-            {
-                found.push((path.clone(), number, (*package).to_owned()));
+            if let Some((_, package)) = missing.iter().find(|(name, _)| *name == module) {
+                found.push((path.clone(), number, *package, module));
             }
         }
     }
-    found
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let local = local_names(case);
+    let undeclared = found.into_iter().filter(|(.., module)| !local.contains(*module));
+    undeclared.map(|(path, line, package, _)| (path, line, package.to_owned())).collect()
 }
 
 /// `@scope/name` of `@scope/name/file`, `name` of `name/file`.

@@ -61,10 +61,11 @@ struct Candidate {
 pub fn scan<'r>(sources: &Sources, facts: &Facts, rules: &'r Rules) -> Result<Vec<Mark<'r>>> {
     let mut marks = Vec::new();
     for grammar in Grammar::ALL {
-        let files: Vec<(&RepoPath, &Source)> = sources
+        let files: Vec<(&RepoPath, &Source, Reached)> = sources
             .code()
-            .filter(|(path, _, found)| *found == grammar && facts.reach.of(path) != Reached::Nobody)
-            .map(|(path, source, _)| (path, source))
+            .filter(|(.., found)| *found == grammar)
+            .map(|(path, source, _)| (path, source, facts.reach.of(path)))
+            .filter(|(.., reached)| *reached != Reached::Nobody)
             .collect();
         if files.is_empty() {
             continue;
@@ -75,11 +76,10 @@ pub fn scan<'r>(sources: &Sources, facts: &Facts, rules: &'r Rules) -> Result<Ve
         for batch in files.chunks(BATCH) {
             let found = batch
                 .par_iter()
-                .map(|(path, source)| {
-                    let reached = facts.reach.of(path);
+                .map(|(path, source, reached)| {
                     scanner.scan(rules, path, &source.text, |at, rule| {
                         let is_asked = rule.id != IMPORTS || facts.reach.imports_oddly(path);
-                        wanted[at] && is_asked && is_in_scope(rule, reached)
+                        wanted[at] && is_asked && is_in_scope(rule, *reached)
                     })
                 })
                 .collect::<Result<Vec<_>>>()?;

@@ -207,14 +207,19 @@ impl Sources {
             })
         };
         // What was not read with the others, because git would ignore it, is read now.
-        for path in tree.files().filter(|path| wants(path)) {
-            let _ = tree.get(path);
+        for path in tree.unseen().into_iter().filter(wants) {
+            let _ = tree.get(&path);
         }
         let (mut files, seen) = tree.into_parts();
-        files.retain(|path| !is_inside(path));
+        if !submodules.is_empty() {
+            files.retain(|path| !is_inside(path));
+        }
         let mut contents: Vec<(RepoPath, Arc<Content>)> = Vec::new();
+        let mut listed = files.iter().peekable();
         for (path, entry) in seen {
-            if !files.contains(&path) || !wants(&path) {
+            // Both are in order: what comes before the path is passed over.
+            while listed.next_if(|listed| **listed < path).is_some() {}
+            if listed.peek() != Some(&&path) || !wants(&path) {
                 continue;
             }
             match entry {
@@ -233,15 +238,17 @@ impl Sources {
                 (path, source, reason)
             })
             .collect();
+        let mut texts = Vec::with_capacity(read.len());
         for (path, source, reason) in read {
             if let Some(reason) = reason {
                 let reason = reason.to_owned();
                 sources.unread.push(Unread { path: path.to_string(), reason });
             }
             if let Some(source) = source {
-                sources.texts.insert(path, source);
+                texts.push((path, source));
             }
         }
+        sources.texts = texts.into_iter().collect();
         sources.paths = files;
         sources
     }
@@ -270,6 +277,15 @@ impl Sources {
     #[must_use]
     pub fn has(&self, path: &str) -> bool {
         RepoPath::parse(path).is_ok_and(|path| self.paths.contains(&path))
+    }
+
+    /// Every path that git has; where there is no index, that it would take.
+    #[must_use]
+    pub fn tracked_paths(&self) -> Vec<&RepoPath> {
+        match &self.tracked {
+            Some(tracked) => self.paths.intersection(tracked).collect(),
+            None => self.paths.iter().collect(),
+        }
     }
 
     /// Every path that is not ignored.

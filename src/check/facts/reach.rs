@@ -110,7 +110,8 @@ impl Reach {
             served.iter().filter_map(|path| folders(path).next()).collect();
         let is_django = facts.declares(&["django"]) || sources.has("manage.py");
 
-        let mut files = BTreeMap::new();
+        // In the order of the sources, so that the map is made of it at once.
+        let mut files = Vec::new();
         for (path, source, grammar) in sources.code() {
             let reached = match source.part {
                 Part::Test | Part::Foreign => Reached::Nobody,
@@ -139,16 +140,16 @@ impl Reach {
                 Language::JavaScript if is_frontend(path, facts) => Reached::Nobody,
                 _ => reached,
             };
-            files.insert(path.clone(), reached);
+            files.push((path.clone(), reached));
         }
         let declared = super::manifest::all_names(&facts.apps);
         let odd = files
             .iter()
-            .filter(|(_, reached)| **reached == Reached::Served)
+            .filter(|(_, reached)| *reached == Reached::Served)
             .filter(|(path, _)| resolver.imports_oddly(path, &declared))
             .map(|(path, _)| path.clone())
             .collect();
-        Self { files, odd, entries }
+        Self { files: files.into_iter().collect(), odd, entries }
     }
 
     #[must_use]
