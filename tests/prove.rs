@@ -9,6 +9,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code, reason = "`check` needs more of it")]
 #[path = "prove/breakage.rs"]
 mod breakage;
 

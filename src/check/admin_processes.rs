@@ -108,8 +108,8 @@ fn judge_variables(case: &mut Case<'_>) -> Result<()> {
         }
         for (number, line) in super::lines::numbered(&source.text) {
             let is_comment = line.trim_start().starts_with(['#', '/', '*']);
-            let names = pattern.captures(line).filter(|_| !is_comment);
-            let name = names.and_then(|names| names.iter().skip(1).flatten().next());
+            let groups = pattern.captures(line).filter(|_| !is_comment);
+            let name = groups.and_then(|groups| groups.iter().skip(1).flatten().next());
             found.extend(
                 name.map(|name| (Place::line(path.clone(), number), name.as_str().to_owned())),
             );

@@ -225,7 +225,8 @@ fn find_stale<'a>(case: &Case<'_>, app: &'a App) -> Option<&'a Dependency> {
         .collect();
     // Of a member of a workspace, the root may say how a package is called.
     let is_sure = |found: &&Dependency| {
-        !(app.language == Language::Rust && found.wanted.is_empty()) && !found.name.contains('.')
+        let is_inherited = app.language == Language::Rust && found.wanted.is_empty();
+        !is_inherited && !found.name.contains('.')
     };
     app.dependencies
         .iter()

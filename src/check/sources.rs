@@ -113,7 +113,8 @@ pub fn wants(path: &RepoPath) -> bool {
         Some((
             _,
             "rs" | "py" | "js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "toml"
-            | "yaml" | "yml" | "json" | "jsonc" | "ini" | "cfg" | "prisma" | "sh" | "conf",
+            | "yaml" | "yml" | "json" | "jsonc" | "ini" | "cfg" | "prisma" | "sh" | "conf" | "pem"
+            | "key",
         )) => true,
         Some((_, "txt" | "in")) => {
             name.contains("require")
@@ -121,7 +122,6 @@ pub fn wants(path: &RepoPath) -> bool {
                 || folders(path).any(|f| f == "requirements")
         }
         Some((_, "lock")) => is_lock_name(name),
-        Some((_, "pem" | "key")) => true,
         Some(("", _)) => is_dot_file(name),
         _ => {
             is_image_name(name)
