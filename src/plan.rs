@@ -82,6 +82,26 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// This plan and then another one, which was made for the tree that this one leaves.
+    #[must_use]
+    pub fn then(mut self, next: Self) -> Self {
+        for change in next.changes {
+            match self.changes.iter_mut().find(|earlier| earlier.path == change.path) {
+                Some(earlier) => {
+                    earlier.after = change.after;
+                    earlier.does.extend(change.does);
+                }
+                None => self.changes.push(change),
+            }
+        }
+        self.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        self.conflicts.extend(next.conflicts);
+        self.remarks.extend(next.remarks);
+        Self { instructions: next.instructions, ..self }
+    }
+}
+
 impl Instruction {
     #[must_use]
     pub fn of(finding: &Finding) -> Self {

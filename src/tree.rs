@@ -224,11 +224,14 @@ impl Tree {
         entry
     }
 
-    /// The text of the file at `path`, if it is one and is UTF-8.
+    /// The text of the file at `path`, without a byte-order mark, if it is one and is UTF-8.
     #[must_use]
     pub fn text(&self, path: &RepoPath) -> Option<String> {
         match self.get(path)? {
-            Entry::File(content) => String::from_utf8(content.bytes.clone()).ok(),
+            Entry::File(content) => {
+                let text = std::str::from_utf8(&content.bytes).ok()?;
+                Some(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())
+            }
             _ => None,
         }
     }

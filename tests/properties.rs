@@ -546,7 +546,7 @@ fn what_add_shows_is_what_it_does_and_its_diff_applies_with_git() {
                 place.write(Path::new(folder).join(path), bytes);
             }
         }
-        let arguments = ["add", "codebase", "config", "--path", "planned"];
+        let arguments = ["add", "all", "--path", "planned"];
         let shown = place.run(arguments.iter().chain(&["--dry-run", "--diff"]));
         let planned = place.run(arguments.iter().chain(&["--dry-run", "--json"])).json();
         let before = snapshot(&place.path("planned"));
@@ -566,6 +566,7 @@ fn what_add_shows_is_what_it_does_and_its_diff_applies_with_git() {
             .map(|(path, _)| path.to_str().unwrap().to_owned())
             .collect();
         assert_eq!(told, changed, "{name}");
+        assert!(!told.is_empty(), "{name}");
 
         place.write("add.diff", &shown.out);
         place.git("diffed", &["init", "--quiet"]);

@@ -47,13 +47,13 @@ pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
         let is_applied = settled.ending == Ending::Applied;
         ui.json(&PlanReport::new(&settled.plan, answers, is_applied))?;
     } else if settled.ending != Ending::Patched {
-        if named.each {
-            show_met(&found.report, &named.factors, &settled.plan, ui)?;
-        }
         if has_work {
             settle::show(&settled, &arguments.writing, ui)?;
         } else {
             ui.line("Nothing to add.")?;
+        }
+        if named.each {
+            show_met(&found.report, &named.factors, &settled.plan, ui)?;
         }
         ui.instructions(&settled.plan)?;
     } else {
@@ -108,20 +108,29 @@ impl Found {
             factors.iter().copied().filter(|factor| !is_met(*factor)).collect();
         let service = detect::detect(&self.tree, root, stack)?;
         // A repository of dozen's has every file of a factor, whatever a check can tell without it.
-        let lacking = if record::read_recorded(&self.tree)?.is_some() { factors } else { &short };
+        let is_own = record::read_recorded(&self.tree)?.is_some();
+        let lacking = if is_own { factors } else { &short };
         let layers: Vec<_> = lacking
             .iter()
             .flat_map(|&factor| templates::find_layer(&service.stack, factor))
             .collect();
         let layers = templates::render(&layers, &service)?;
-        let mends = mend::propose(&self.tree, &self.report.findings, &self.rules, &short)?;
         let judge = |tree: Tree| {
             check::check(tree, self.repository.clone(), &self.rules, self.baseline.as_ref(), &[])
         };
         let web = service.facts.processes.iter().find(|process| process.name == "web");
         let web = web.map(|process| process.command.as_str());
-        let ground = Ground { root, tree: &self.tree, before: &self.report, web, judge: &judge };
-        mend::settle(&ground, &mends, &layers, &short)
+        let before = &self.report;
+        let ground = Ground {
+            root,
+            tree: &self.tree,
+            rules: &self.rules,
+            before,
+            is_own,
+            web,
+            judge: &judge,
+        };
+        mend::settle(&ground, &layers, &short)
     }
 
     /// The factors that are not met, the worst first.

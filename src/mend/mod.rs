@@ -55,7 +55,7 @@ struct Edits {
 ///
 /// # Errors
 /// An embedded recipe is broken: a defect of this build.
-pub fn propose(
+fn propose(
     tree: &Tree,
     findings: &[Finding],
     rules: &Rules,

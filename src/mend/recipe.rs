@@ -34,6 +34,8 @@ pub struct Recipe {
     pub anchored: Anchored,
     /// What comes in the place of the anchor.
     pub replace: Option<String>,
+    /// What comes directly before the anchor.
+    pub lead: Option<String>,
     /// Lines above the one that the anchor begins in.
     pub before: Option<String>,
     /// Lines below the one that the anchor ends in.

@@ -105,6 +105,9 @@ fn edit(
         edits.push(replace(template, anchor, text, grammar));
     }
     let whole = anchor.range();
+    if let Some(template) = &recipe.lead {
+        edits.push(Insert::new(whole.start, fill(template, environment, text)));
+    }
     let indent = text::indent(text, whole.start);
     if let Some(template) = &recipe.before {
         if !text::starts_line(text, whole.start) {

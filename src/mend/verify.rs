@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use super::{Mend, assemble, source};
+use super::{Mend, assemble, propose, source};
 use crate::check::document;
 use crate::check::finding::{Finding, Report, Severity, Verdict};
 use crate::check::language::Grammar;
+use crate::check::rule::Rules;
 use crate::error::Result;
 use crate::factor::Factor;
 use crate::plan::{self, Change, Instruction, Plan};
@@ -18,8 +19,11 @@ use crate::tree::{RepoPath, Tree};
 pub struct Ground<'g> {
     pub root: &'g Path,
     pub tree: &'g Tree,
+    pub rules: &'g Rules,
     /// What is said of the tree as it is.
     pub before: &'g Report,
+    /// Whether the repository is one of dozen's, which has every file of a factor, whatever a check can tell.
+    pub is_own: bool,
     /// How the service is started, where that is known.
     pub web: Option<&'g str>,
     /// Says it of another.
@@ -32,29 +36,67 @@ impl fmt::Debug for Ground<'_> {
     }
 }
 
-/// The plan of all that holds of `mends` and `layers`, with an instruction for whatever is left of these factors.
+/// Two edits of the same bytes come one after the other; so many rounds are enough for all that recipes make.
+const ROUNDS: usize = 4;
+
+/// The plan of all that holds of `layers` and of what mends these factors, with an instruction for whatever is left.
 ///
 /// # Errors
 /// An embedded rule is broken: a defect of this build.
 pub fn settle(
     ground: &Ground<'_>,
-    mends: &[Mend],
     layers: &[Rendered],
     factors: &BTreeSet<Factor>,
 ) -> Result<Plan> {
+    let mends = propose(ground.tree, &ground.before.findings, ground.rules, factors)?;
+    let (mut plan, mut after) = settle_round(ground, &mends, layers)?;
+    for _ in 1..ROUNDS {
+        let tree = ground.tree.with(&plan.changes);
+        let mends = propose(&tree, &after.findings, ground.rules, factors)?;
+        if mends.is_empty() {
+            break;
+        }
+        let next = Ground { tree: &tree, before: &after, ..*ground };
+        let (more, then) = settle_round(&next, &mends, &[])?;
+        if more.changes.is_empty() {
+            break;
+        }
+        plan = plan.then(more);
+        after = then;
+    }
+    plan.instructions = after
+        .findings
+        .iter()
+        .filter(|finding| counts(finding) && factors.contains(&finding.factor))
+        .map(Instruction::of)
+        .collect();
+    plan.remarks.sort();
+    plan.remarks.dedup();
+    Ok(plan)
+}
+
+/// What holds of these mends and layers, and what is said of the tree then.
+fn settle_round(
+    ground: &Ground<'_>,
+    mends: &[Mend],
+    layers: &[Rendered],
+) -> Result<(Plan, Report)> {
     let mut kept: Draft<'_> =
         Draft { mends: mends.iter().collect(), layers: layers.iter().collect() };
     let mut plan = kept.plan(ground);
     let mut after = ground.examine(&plan)?;
     if !ground.accepts(&kept, &plan, &after) {
         kept = Draft::default();
+        if ground.is_own {
+            kept.layers.extend(layers);
+        }
         for mend in mends {
             kept.mends.push(mend);
             if !ground.holds(&kept)? {
                 kept.mends.pop();
             }
         }
-        for layer in layers {
+        for layer in layers.iter().filter(|_| !ground.is_own) {
             kept.layers.push(layer);
             if !ground.holds(&kept)? {
                 kept.layers.pop();
@@ -63,17 +105,9 @@ pub fn settle(
         plan = kept.plan(ground);
         after = ground.examine(&plan)?;
     }
-    plan.instructions = after
-        .findings
-        .iter()
-        .filter(|finding| counts(finding) && factors.contains(&finding.factor))
-        .map(Instruction::of)
-        .collect();
-    plan.remarks =
-        kept.mends.iter().map(|mend| mend.remark.clone()).filter(|it| !it.is_empty()).collect();
-    plan.remarks.sort();
-    plan.remarks.dedup();
-    Ok(plan)
+    let remarks = kept.mends.iter().map(|mend| mend.remark.clone());
+    plan.remarks = remarks.filter(|remark| !remark.is_empty()).collect();
+    Ok((plan, after))
 }
 
 /// What a plan is made of.
@@ -114,9 +148,10 @@ impl Ground<'_> {
                 let count = |tally: &BTreeMap<_, usize>| tally.get(key).copied().unwrap_or(0);
                 count(&has) + mends <= count(&had)
             })
-            && Factor::ALL
-                .into_iter()
-                .all(|factor| standing(after, factor) <= standing(self.before, factor))
+            && (self.is_own
+                || Factor::ALL
+                    .into_iter()
+                    .all(|factor| standing(after, factor) <= standing(self.before, factor)))
     }
 }
 
