@@ -53,6 +53,15 @@ fn explain_rule(rule: &Rule, ui: &Ui) -> Result<ExitCode> {
             ui.line(text)?;
         }
     }
+    if !rule.mends.is_empty() {
+        ui.line("")?;
+        ui.heading(&format!("What `dozen add {}` does about it", rule.factor))?;
+        let mut says: Vec<&str> = rule.mends.iter().map(|recipe| recipe.says.as_str()).collect();
+        says.dedup();
+        for says in says {
+            ui.line(says)?;
+        }
+    }
     for (title, examples) in [("Finds", &rule.invalid), ("Lets be", &rule.valid)] {
         if !examples.is_empty() {
             ui.line("")?;
