@@ -34,19 +34,6 @@ impl Entry {
         })
     }
 
-    /// Who it is, for another run of this program to ask after.
-    #[must_use]
-    pub fn mark(&self) -> String {
-        format!("{} {}", self.pid, self.started)
-    }
-
-    /// The process that a mark was made of, if it still runs.
-    #[must_use]
-    pub fn of_mark(mark: &str) -> Option<Self> {
-        let pid = mark.split_once(' ')?.0.parse().ok()?;
-        Self::read(pid).filter(|entry| entry.mark() == mark && entry.state != 'Z')
-    }
-
     /// Still the same process, and not merely waiting to be reaped.
     #[must_use]
     pub fn still_runs(&self) -> bool {

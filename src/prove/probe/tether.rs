@@ -4,8 +4,8 @@
 //! panic, Ctrl-C, SIGKILL), the pipe closes; the warden kills what was still held and removes the folder. Where
 //! the warden was killed too, the next run sweeps up.
 
-use std::fs;
-use std::io::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
@@ -46,8 +46,10 @@ done
 
 /// How the folders of runs are called.
 const PREFIX: &str = "dozen-prove-";
-/// In such a folder: the process it belongs to, and when that was started.
+/// In such a folder: what the process that it belongs to holds a lock on.
 const OWNER: &str = "owner";
+/// What it is called until it is locked.
+const OWNER_DRAFT: &str = "owner.draft";
 
 /// A Unix socket's path has at most 107 bytes, and `PostgreSQL` puts one into a folder of the run.
 const LONGEST_BASE: usize = 40;
@@ -88,6 +90,8 @@ pub struct Tether {
     pipe: Mutex<Option<ChildStdin>>,
     folders: AtomicU32,
     ports: Mutex<Ports>,
+    /// Locked as long as we live, whoever can see our number.
+    _owner: File,
 }
 
 impl Tether {
@@ -104,9 +108,7 @@ impl Tether {
             .keep();
         // Servers that run as another user pass through it.
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
-        let me = i32::try_from(std::process::id()).context("a pid")?;
-        let mark = Entry::read(me).map(|entry| entry.mark()).unwrap_or_default();
-        fs::write(folder.join(OWNER), mark).context("mark the folder of the run")?;
+        let owner = own(&folder).context("mark the folder of the run")?;
         let mut warden = Command::new("sh")
             .args(["-c", WARDEN, "dozen-prove-warden"])
             .arg(&folder)
@@ -118,6 +120,7 @@ impl Tether {
         let pipe = warden.stdin.take();
         Ok(Self {
             folder,
+            _owner: owner,
             warden: Mutex::new(warden),
             pipe: Mutex::new(pipe),
             folders: AtomicU32::new(0),
@@ -189,6 +192,15 @@ impl Drop for Tether {
     }
 }
 
+/// Marks a folder as that of a run which is alive: by a lock, as a number means nothing in another container.
+fn own(folder: &Path) -> io::Result<File> {
+    let draft = folder.join(OWNER_DRAFT);
+    let owner = File::create(&draft)?;
+    owner.lock()?;
+    fs::rename(draft, folder.join(OWNER))?;
+    Ok(owner)
+}
+
 /// Removes what a run left that was killed together with its warden: its processes, then its folder.
 fn sweep(base: &Path) {
     let me = nix::unistd::geteuid().as_raw();
@@ -196,10 +208,10 @@ fn sweep(base: &Path) {
         let folder = entry.path();
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
             && entry.metadata().is_ok_and(|data| data.is_dir() && data.uid() == me);
-        let Ok(mark) = fs::read_to_string(folder.join(OWNER)) else {
+        let Ok(owner) = File::open(folder.join(OWNER)) else {
             continue;
         };
-        if !is_ours || Entry::of_mark(&mark).is_some() {
+        if !is_ours || owner.try_lock().is_err() {
             continue;
         }
         for entry in procfs::working_in(&folder) {
