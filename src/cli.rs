@@ -103,25 +103,10 @@ pub struct Add {
     pub stack: Option<String>,
 
     #[command(flatten)]
-    pub mending: Mending,
-
-    #[command(flatten)]
     pub writing: Writing,
 
     #[command(flatten)]
     pub output: Output,
-}
-
-/// How far what `add` does to a repository goes.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct Mending {
-    /// Leave lock files as they are, and say what brings them up to date
-    #[arg(long)]
-    pub no_lock: bool,
-
-    /// Write dozen.toml too, with what is known of the service
-    #[arg(long)]
-    pub record: bool,
 }
 
 /// What lies between a plan and the disk.

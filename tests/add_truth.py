@@ -49,7 +49,7 @@ def check(folder):
 
 def add(folder):
     """Adds all factors; where a file is in conflict, all but that one."""
-    return json.loads(dozen("add", "all", "--yes", "--no-lock", "--on-conflict", "skip", "--json", "--path", folder,
+    return json.loads(dozen("add", "all", "--yes", "--on-conflict", "skip", "--json", "--path", folder,
                             codes=(0, 3)))
 
 

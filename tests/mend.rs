@@ -121,7 +121,7 @@ impl Copy {
     fn add(&self, factors: &[Factor]) -> Added {
         let slugs = factors.iter().map(|factor| factor.slug());
         let arguments: Vec<&str> =
-            std::iter::once("add").chain(slugs).chain(["--yes", "--no-lock", "--json"]).collect();
+            std::iter::once("add").chain(slugs).chain(["--yes", "--json"]).collect();
         let run = self.dozen(&arguments);
         let added: Added = serde_json::from_value(run.json()).unwrap();
         assert_eq!(run.code, Some(if added.conflicts.is_empty() { 0 } else { 3 }), "{run:#?}");
