@@ -131,7 +131,7 @@ impl<'r> Mark<'r> {
 }
 
 /// What is said of a repository.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub root: String,
     pub factors: Vec<FactorReport>,

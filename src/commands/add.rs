@@ -11,7 +11,7 @@ use crate::check::finding::{FactorReport, Report, Verdict};
 use crate::check::rule::Rules;
 use crate::check::{self, Repository};
 use crate::cli::{self, Add};
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{ExitCode, Result};
 use crate::factor::Factor;
 use crate::mend::{self, Ground};
 use crate::plan::{Instruction, Plan};
@@ -21,10 +21,7 @@ use crate::tree::Tree;
 use crate::ui::{PlanReport, Ui};
 
 pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
-    let root = arguments
-        .path
-        .canonicalize()
-        .map_err(|error| Error::Unreadable { path: arguments.path.clone(), error })?;
+    let root = super::find_root(&arguments.path)?;
     let named = Named::parse(&arguments.factors)?;
     super::recover(&root, ui)?;
     let found = Found::read(&root)?;

@@ -19,10 +19,7 @@ use crate::{git, git_index};
 pub fn run(arguments: &Check, ui: &Ui) -> Result<ExitCode> {
     let factors =
         arguments.factors.iter().map(|text| text.parse()).collect::<Result<Vec<Factor>>>()?;
-    let root = arguments
-        .path
-        .canonicalize()
-        .map_err(|error| Error::Unreadable { path: arguments.path.clone(), error })?;
+    let root = super::find_root(&arguments.path)?;
     super::recover_to_read(&root, ui)?;
     let file = arguments.baseline.clone().unwrap_or_else(|| root.join(BASELINE));
     let rules = Rules::load()?;

@@ -12,7 +12,7 @@ mod prove;
 mod settle;
 mod undo;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::apply::{self, Recovery};
 use crate::cli::{Cli, Output, Verb};
@@ -45,6 +45,11 @@ pub fn run(cli: Cli, ui: &Ui) -> Result<ExitCode> {
         Verb::Completions { shell } => completions::run(shell, ui),
         Verb::Man { command } => man::run(command.as_deref(), ui),
     }
+}
+
+/// The repository that a command is for, by its full path.
+fn find_root(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().map_err(|error| Error::Unreadable { path: path.to_owned(), error })
 }
 
 /// Ends what a killed `dozen` left in a folder, and says so.

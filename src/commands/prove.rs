@@ -19,10 +19,7 @@ pub fn run(arguments: &Prove, ui: &Ui) -> Result<ExitCode> {
     if factors.is_empty() {
         factors.extend(Factor::ALL);
     }
-    let root = arguments
-        .path
-        .canonicalize()
-        .map_err(|error| Error::Unreadable { path: arguments.path.clone(), error })?;
+    let root = super::find_root(&arguments.path)?;
     super::recover_to_read(&root, ui)?;
     let subject = Subject::read(&root, wishes(arguments)?)?;
     interrupt::listen();

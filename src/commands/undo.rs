@@ -2,15 +2,12 @@
 
 use crate::apply::Undo;
 use crate::cli;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{ExitCode, Result};
 use crate::interrupt;
 use crate::ui::{Report, Ui, UndoReport};
 
 pub fn run(arguments: &cli::Undo, ui: &Ui) -> Result<ExitCode> {
-    let root = arguments
-        .path
-        .canonicalize()
-        .map_err(|error| Error::Unreadable { path: arguments.path.clone(), error })?;
+    let root = super::find_root(&arguments.path)?;
     super::recover(&root, ui)?;
     let undo = Undo::find(&root)?;
     let (changes, conflicts) = match &undo {

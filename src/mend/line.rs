@@ -1,4 +1,4 @@
-//! Mends files that are lists of lines, at the line of a finding, with those that a `\\` continues it by.
+//! Mends files that are lists of lines, at the line of a finding, with those that a `\` continues it by.
 
 use super::Edits;
 use super::recipe::Recipe;
@@ -9,7 +9,7 @@ use crate::merge::text::{self, Insert};
 #[must_use]
 pub fn mend(recipe: &Recipe, text: &str, place: &Place) -> Option<Edits> {
     let (pattern, becomes) = (recipe.line.as_ref()?, recipe.becomes.as_ref()?);
-    let mut start: usize = text.split_inclusive('\n').take(place.line - 1).map(str::len).sum();
+    let mut start = text::numbered_line(text, place.line);
     while text[..start].ends_with("\\\n") {
         start = text::line_start(text, start - 1);
     }

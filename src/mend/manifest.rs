@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::recipe::Recipe;
 use crate::merge::text::{Insert, Text};
+use crate::service::detect::list_words;
 use crate::tree::{Entry, RepoPath, Tree};
 
 const MANIFESTS: [&str; 7] = [
@@ -23,7 +24,7 @@ const MANIFESTS: [&str; 7] = [
 pub fn declares(tree: &Tree, path: &RepoPath, packages: &[String]) -> bool {
     packages.is_empty()
         || manifests(tree, path, &MANIFESTS).any(|(_, text)| {
-            text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_@/".contains(c)))
+            list_words(&text)
                 .any(|word| packages.iter().any(|package| package.eq_ignore_ascii_case(word)))
         })
 }

@@ -43,7 +43,8 @@ pub fn mend(
         })
         .collect();
     let [anchor] = anchors.as_slice() else { return Ok(None) };
-    let Some(mut edits) = edit(recipe, &tree, anchor, text, grammar) else { return Ok(None) };
+    let style = Style::of(text, grammar);
+    let Some(mut edits) = edit(recipe, &tree, anchor, text, &style) else { return Ok(None) };
     for also in &recipe.also {
         let syntax = Syntax {
             path: &rule.path,
@@ -54,7 +55,7 @@ pub fn mend(
         let Some(compiled) = compile(&syntax, grammar)? else { continue };
         match find(&tree, &compiled).as_slice() {
             [] => {}
-            [other] => edits.edits.push(replace(&also.replace, other, text, grammar)),
+            [other] => edits.edits.push(replace(&also.replace, other, text, &style)),
             _ => return Ok(None),
         }
     }
@@ -71,11 +72,11 @@ fn find<'t>(tree: &'t Tree, compiled: &Compiled) -> Vec<Match<'t>> {
 }
 
 /// What a match puts its finger on, written anew.
-fn replace(template: &str, anchor: &Match<'_>, text: &str, grammar: Grammar) -> Insert {
+fn replace(template: &str, anchor: &Match<'_>, text: &str, style: &Style) -> Insert {
     let environment = anchor.get_env();
     let range = environment.get_match("HERE").unwrap_or_else(|| anchor.get_node()).range();
     let indent = text::indent(text, range.start);
-    let new = write(template, indent, &Style::of(text, grammar), environment, text);
+    let new = write(template, indent, style, environment, text);
     Insert::replace(&range, new.strip_prefix(indent).unwrap_or(&new).to_owned())
 }
 
@@ -94,15 +95,14 @@ fn edit(
     tree: &Tree,
     anchor: &Match<'_>,
     text: &str,
-    grammar: Grammar,
+    style: &Style,
 ) -> Option<Edits> {
     let environment = anchor.get_env();
-    let style = Style::of(text, grammar);
-    let write = |template: &str, indent: &str| write(template, indent, &style, environment, text);
+    let write = |template: &str, indent: &str| write(template, indent, style, environment, text);
 
     let mut edits = Vec::new();
     if let Some(template) = &recipe.replace {
-        edits.push(replace(template, anchor, text, grammar));
+        edits.push(replace(template, anchor, text, style));
     }
     let whole = anchor.range();
     if let Some(template) = &recipe.lead {
@@ -194,7 +194,7 @@ fn fill(template: &str, environment: &MetaVarEnv<'_, StrDoc<Grammar>>, text: &st
 /// The bytes of a finding; the whole line where it says no more than that.
 fn span(text: &str, place: &Place) -> Range<usize> {
     let offset = |line: usize, column: usize| {
-        let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+        let start = text::numbered_line(text, line);
         let line = text[start..].lines().next().unwrap_or_default();
         start + line.char_indices().nth(column - 1).map_or(line.len(), |(at, _)| at)
     };

@@ -127,6 +127,9 @@ impl Draft<'_> {
 
 impl Ground<'_> {
     fn examine(&self, plan: &Plan) -> Result<Report> {
+        if plan.changes.is_empty() {
+            return Ok(self.before.clone());
+        }
         (self.judge)(self.tree.with(&plan.changes))
     }
 
@@ -178,14 +181,8 @@ fn standing(report: &Report, factor: Factor) -> (u8, usize) {
         Some(Verdict::Partly) => 2,
         Some(Verdict::Violated) => 3,
     };
-    (
-        rank,
-        report
-            .findings
-            .iter()
-            .filter(|finding| finding.factor == factor && counts(finding))
-            .count(),
-    )
+    let found = report.findings.iter().filter(|it| it.factor == factor && counts(it)).count();
+    (rank, found)
 }
 
 fn tally(report: &Report) -> BTreeMap<(&str, &RepoPath), usize> {

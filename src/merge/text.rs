@@ -132,6 +132,11 @@ pub fn line_number(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
+/// Where the line of that number starts, from 1; the end where there are not so many.
+pub fn numbered_line(text: &str, number: usize) -> usize {
+    text.split_inclusive('\n').take(number - 1).map(str::len).sum()
+}
+
 /// Where the line that holds `at` starts.
 pub fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |newline| newline + 1)

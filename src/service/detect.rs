@@ -142,16 +142,17 @@ fn first_version(tree: &Tree, signs: &[String]) -> Option<(String, String)> {
     })
 }
 
+/// What may be the name of a package in a manifest, whatever its format.
+pub fn list_words(manifest: &str) -> impl Iterator<Item = &str> {
+    manifest.split(|c: char| !(c.is_ascii_alphanumeric() || "-_@/".contains(c)))
+}
+
 /// The words of the manifests: a dependency's name is one of them.
 fn list_dependencies(tree: &Tree, manifests: &[String]) -> BTreeSet<String> {
     manifests
         .iter()
         .filter_map(|name| tree.root_text(name))
-        .flat_map(|text| {
-            text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_@/".contains(c)))
-                .map(str::to_lowercase)
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|text| list_words(&text).map(str::to_lowercase).collect::<Vec<_>>())
         .collect()
 }
 

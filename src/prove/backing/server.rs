@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result, bail};
 use parking_lot::Mutex;
@@ -23,6 +23,8 @@ pub struct Server {
     daemon: Daemon,
     port: u16,
     databases: AtomicU32,
+    /// How databases are made, once that was asked.
+    strategy: OnceLock<&'static str>,
     /// What is open while the server runs: to start its client takes longer than to answer.
     conversation: Mutex<Option<Session>>,
 }
@@ -59,6 +61,7 @@ impl Server {
             daemon,
             port,
             databases: AtomicU32::new(0),
+            strategy: OnceLock::new(),
             conversation: Mutex::new(None),
         };
         server.resume()?;
@@ -146,9 +149,12 @@ impl Server {
 
     /// How `PostgreSQL` makes a database. Since 15 it would write every page of the original into its log.
     fn strategy(&self) -> Result<&'static str> {
+        if let Some(strategy) = self.strategy.get() {
+            return Ok(strategy);
+        }
         let version = self.query("SHOW server_version_num")?.concat();
         let has_choice = version.parse::<u32>().context("a version")? >= 150_000;
-        Ok(if has_choice { " STRATEGY file_copy" } else { "" })
+        Ok(self.strategy.get_or_init(|| if has_choice { " STRATEGY file_copy" } else { "" }))
     }
 
     fn fresh_name(&self) -> String {
