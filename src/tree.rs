@@ -47,6 +47,8 @@ pub struct Tree {
     root: Option<PathBuf>,
     /// What git does not ignore.
     files: BTreeSet<RepoPath>,
+    /// Whether what git ignores is as if it were not there.
+    is_clean: bool,
     seen: Mutex<BTreeMap<RepoPath, Option<Entry>>>,
 }
 
@@ -117,7 +119,8 @@ impl Tree {
             .into_iter()
             .map(|(path, content)| (path, Some(Entry::File(Arc::new(content)))))
             .collect();
-        Self { root: None, files: seen.keys().cloned().collect(), seen: Mutex::new(seen) }
+        let files = seen.keys().cloned().collect();
+        Self { files, seen: Mutex::new(seen), ..Self::default() }
     }
 
     /// The repository at `root` without the list of its files: what is asked for by name is found.
@@ -134,7 +137,7 @@ impl Tree {
         fs::read_dir(root).map_err(|error| Error::Unreadable { path: root.to_owned(), error })?;
         let entries = walk(root).build().filter_map(std::result::Result::ok);
         let files = entries.filter_map(|entry| file_path(root, &entry)).collect();
-        Ok(Self { root: Some(root.to_owned()), files, seen: Mutex::default() })
+        Ok(Self { root: Some(root.to_owned()), files, ..Self::default() })
     }
 
     /// The same, with each file that `wants` read already: in parallel, once.
@@ -166,12 +169,18 @@ impl Tree {
         found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let files = found.iter().map(|(path, _)| path.clone()).collect();
         let seen = found.into_iter().filter_map(|(path, read)| Some((path, read?))).collect();
-        Ok(Self { root: Some(root.to_owned()), files, seen: Mutex::new(seen) })
+        Ok(Self { root: Some(root.to_owned()), files, seen: Mutex::new(seen), ..Self::default() })
     }
 
     /// Adds files that git tracks though it would ignore them.
     pub fn add_files(&mut self, paths: impl IntoIterator<Item = RepoPath>) {
         self.files.extend(paths);
+    }
+
+    /// The tree as a clean clone has it: what git ignores is not there.
+    #[must_use]
+    pub fn without_ignored(self) -> Self {
+        Self { is_clean: true, ..self }
     }
 
     /// The tree as these changes leave it.
@@ -183,7 +192,7 @@ impl Tree {
             seen.insert(change.path.clone(), Some(Entry::File(Arc::new(change.after.clone()))));
             files.insert(change.path.clone());
         }
-        Self { root: self.root.clone(), files, seen: Mutex::new(seen) }
+        Self { root: self.root.clone(), files, is_clean: self.is_clean, seen: Mutex::new(seen) }
     }
 
     /// The files that git does not ignore, and what stands at those that were read.
@@ -215,6 +224,9 @@ impl Tree {
     /// Never: a poisoned lock is taken over, as nothing is left half done under it.
     #[must_use]
     pub fn get(&self, path: &RepoPath) -> Option<Entry> {
+        if self.is_clean && !self.files.contains(path) {
+            return None;
+        }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = seen.get(path) {
             return entry.clone();

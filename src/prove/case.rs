@@ -118,6 +118,18 @@ impl Case {
         Ok(Deserted { starter: Starter::of(self)?, variables, port })
     }
 
+    /// The same without any required variable; a service that dozen made needs no other either.
+    pub fn without_required(&self) -> Result<Deserted> {
+        let deserted = self.deserted()?;
+        let subject = self.subject();
+        let variables = if subject.keeps_contract {
+            Variables::default()
+        } else {
+            subject.required().fold(deserted.variables, |variables, it| variables.without(&it.name))
+        };
+        Ok(Deserted { variables, ..deserted })
+    }
+
     /// A client of the shop that all claims share who only talk HTTP.
     pub fn shared(&self) -> Result<&Client> {
         Ok(&self.shop()?.web.client)
@@ -291,8 +303,11 @@ pub struct Stage {
 impl Stage {
     pub fn set(case: &Case, database: Option<Database>) -> Result<Self> {
         let setting = &case.setting;
-        let redis =
-            setting.subject.has_redis.then(|| setting.ground.backing.redis()).transpose()?;
+        let subject = &setting.subject;
+        let redis = subject
+            .has_redis
+            .then(|| setting.ground.backing.redis(subject.names_redis_password()))
+            .transpose()?;
         let port = case.tether().fresh_port()?;
         let secret = Secret::new("session");
         let bindings = Bindings {
@@ -328,10 +343,20 @@ impl Stage {
     /// The variables for another database, which lead elsewhere but for that.
     #[must_use]
     pub fn variables_for(&self, database: &Database) -> Variables {
+        self.variables_on(database, self.port)
+    }
+
+    /// The same, on another port.
+    #[must_use]
+    pub fn variables_on(&self, database: &Database, port: u16) -> Variables {
+        self.fill(Some(database), port)
+    }
+
+    fn fill(&self, database: Option<&Database>, port: u16) -> Variables {
         self.setting.subject.fill(&Bindings {
-            database: Some(database.login()),
+            database: database.map(Database::login),
             redis: self.redis.as_ref().map(Redis::login),
-            port: self.port,
+            port,
             secret: self.secret.clone(),
         })
     }
@@ -341,7 +366,7 @@ impl Stage {
     pub fn secrets(&self) -> Vec<&str> {
         let mut secrets = vec![self.secret.shortest()];
         secrets.extend(self.database.as_ref().map(|database| database.password.as_str()));
-        secrets.extend(self.redis.as_ref().map(|redis| redis.password().as_str()));
+        secrets.extend(self.redis.as_ref().and_then(Redis::password).map(Secret::as_str));
         secrets
     }
 
@@ -368,10 +393,7 @@ impl Stage {
     }
 
     pub fn web_with(&self, variables: &Variables) -> Result<Web> {
-        let port = match self.setting.subject.variable(Kind::Port) {
-            Some(name) => variables.get(name).context("variables without a port")?.parse()?,
-            None => self.port,
-        };
+        let port = variables.port.context("variables without a port")?;
         self.ready(self.starter.start("web", variables)?, port)
     }
 
@@ -388,7 +410,7 @@ impl Stage {
     /// The same variables with a port that nobody has.
     pub fn on_another_port(&self) -> Result<Variables> {
         let port = self.setting.ground.tether.fresh_port()?;
-        Ok(self.variables.with(self.setting.variable(Kind::Port)?, &port))
+        Ok(self.fill(self.database.as_ref(), port))
     }
 
     /// A worker that is seen to work, so that it is past its boot.
@@ -427,11 +449,16 @@ impl Web {
         let path = path(places);
         let client = Client::of(port);
         let target = path.unwrap_or(&places.live);
+        let is_error_alive = path.is_none() && !places.asks_nobody;
         let mut last = "nobody listens".to_owned();
         wait_for(format!("{} to answer at {target}", process.name), SOON, || {
             process.ensure_alive()?;
             match client.get(target) {
-                Ok(answer) if answer.status == 200 || path.is_none() && answer.status < 500 => {
+                Ok(answer)
+                    if answer.status == 200
+                        || path.is_none() && answer.status < 500
+                        || is_error_alive =>
+                {
                     return Ok(Some(()));
                 }
                 Ok(answer) => last = answer.to_string(),
@@ -507,6 +534,34 @@ impl Web {
         wait_for(format!("{status} from {path}"), limit, || {
             match self.client.get(path) {
                 Ok(answer) if answer.status == status => return Ok(Some(answer)),
+                Ok(answer) => last = answer.to_string(),
+                Err(error) => last = format!("{error:#}"),
+            }
+            Ok(None)
+        })
+        .with_context(|| format!("the last answer was: {last}"))
+    }
+
+    /// Sees that it still answers: where no path is known that asks nobody, an error is an answer, too.
+    pub fn still_answers(&self) -> Result<()> {
+        let answer = self.client.send(&self.setting.plain_request()?)?;
+        ensure!(answer.status < 500 || !self.setting.boot()?.asks_nobody, "{answer}");
+        Ok(())
+    }
+
+    /// Whether an answer of the path for it says that it is not ready.
+    #[must_use]
+    pub fn says_not_ready(&self, answer: &Answer) -> bool {
+        // Whoever routes requests takes any other error for the same; the contract has one for it.
+        answer.status == 503 || !self.setting.subject.keeps_contract && answer.status >= 500
+    }
+
+    /// Waits until the path for it says that it is not ready.
+    pub fn wait_until_not_ready(&self, path: &str, limit: Duration) -> Result<Answer> {
+        let mut last = String::new();
+        wait_for(format!("{path} to say that it is not ready (503)"), limit, || {
+            match self.client.get(path) {
+                Ok(answer) if self.says_not_ready(&answer) => return Ok(Some(answer)),
                 Ok(answer) => last = answer.to_string(),
                 Err(error) => last = format!("{error:#}"),
             }

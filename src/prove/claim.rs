@@ -119,3 +119,17 @@ pub const CLAIMS: [(Factor, &[Claim]); 12] = [
     (Factor::Logs, super::logs::CLAIMS),
     (Factor::AdminProcesses, super::admin_processes::CLAIMS),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_fails_is_told_what_mends_it() {
+        for (factor, claims) in CLAIMS {
+            for claim in claims.iter().filter(|claim| !claim.needs.contains(&Need::Contract)) {
+                assert!(!claim.hint.is_empty(), "{factor}: {}", claim.sentence);
+            }
+        }
+    }
+}

@@ -13,7 +13,8 @@ pub const CLAIMS: &[Claim] = &[
     Claim::new(
         "a clean clone in another folder is all that building, migrating and serving need",
         clean_clone_serves,
-    ),
+    )
+    .hint("commit what it needs, and take the rest from variables"),
     Claim::new("no .env is tracked, now or ever", no_env_file).hint(
         "git rm --cached .env, add it to .gitignore, and replace what was in it: history keeps it",
     ),

@@ -19,12 +19,14 @@ pub const CLAIMS: &[Claim] = &[
     Claim::new("a web process alone does no job", web_does_none)
         .needs(&[Need::Worker, Need::Item, Need::Job])
         .hint("do in web only what answers the request, and hand the rest to the worker"),
-    Claim::new("a worker opens no port", worker_opens_no_port).needs(&[Need::Worker]),
+    Claim::new("a worker opens no port", worker_opens_no_port).needs(&[Need::Worker])
+    .hint("leave it to web to listen"),
     Claim::new(
         "WEB_CONCURRENCY=2 serves, listens on PORT alone and leaves nobody behind",
         two_servers,
     )
-    .needs(&[Need::Variable(Kind::Concurrency)]),
+    .needs(&[Need::Variable(Kind::Concurrency)])
+    .hint("let the first process end those that it has started"),
     Claim::new("no PID file is written", no_pid_file)
         .begins(Order::Last)
         .hint("leave it to the platform to know its processes"),
@@ -101,6 +103,7 @@ fn web_does_none(case: &Case) -> Result<()> {
 fn worker_opens_no_port(case: &Case) -> Result<()> {
     let stage = case.stage()?;
     let mut worker = stage.start("worker")?;
+    worker.settle()?;
     let heard = stays(Duration::from_secs(3), || {
         worker.ensure_alive()?;
         let heard = worker.listening();

@@ -1,5 +1,7 @@
 //! Reads how processes are started from what builds and runs containers: compose files and a Dockerfile. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -33,12 +35,47 @@ pub fn read_lines(tree: &Tree) -> Vec<(String, String)> {
             .services
             .iter()
             .filter(|(name, service)| {
-                known.contains(&name.as_str()) && service.get("build").is_some()
+                known.contains(&name.as_str()) && find(service, "build").is_some()
             })
-            .find_map(|(_, service)| read_words(service.get("command")?));
+            .find_map(|(_, service)| read_words(find(service, "command")?));
         lines.extend(line.map(|line| (process.to_owned(), line)));
     }
     lines
+}
+
+/// A member of a service, its own or one that it merges in.
+fn find<'v>(service: &'v Value, key: &str) -> Option<&'v Value> {
+    service.get(key).or_else(|| match service.get("<<")? {
+        Value::Array(merged) => merged.iter().find_map(|it| it.get(key)),
+        merged => merged.get(key),
+    })
+}
+
+/// The variables that the image of a Dockerfile gives its processes, as far as they mean the same outside of it.
+#[must_use]
+pub fn read_environment(tree: &Tree) -> BTreeMap<String, String> {
+    let text = tree.root_text(DOCKERFILE).unwrap_or_default().replace("\\\n", " ");
+    let mut environment = BTreeMap::new();
+    for line in text.lines() {
+        let Some((word, rest)) = line.trim().split_once(char::is_whitespace) else {
+            continue;
+        };
+        if word.eq_ignore_ascii_case("FROM") {
+            // What a stage before the last one has is not in the image.
+            environment.clear();
+        } else if word.eq_ignore_ascii_case("ENV") {
+            let words = shell_words::split(rest).unwrap_or_default();
+            // `ENV NAME value` is the old form.
+            let old = words.first().filter(|word| !word.contains('=')).cloned();
+            let pairs = words.iter().filter_map(|word| word.split_once('='));
+            let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            environment.extend(pairs.filter(|_| old.is_none()));
+            environment.extend(old.map(|name| (name, words[1..].join(" "))));
+        }
+    }
+    // A path, or what is put together from others, is the image's own.
+    environment.retain(|name, value| name != "USER" && !value.contains(['$', '/']));
+    environment
 }
 
 /// A command that is one line, or a list of words.
@@ -92,6 +129,26 @@ mod tests {
         let lines: std::collections::BTreeMap<_, _> = lines.into_iter().collect();
         assert_eq!(lines["web"], "gunicorn app:app");
         assert_eq!(lines["worker"], "celery -A app worker");
+    }
+
+    #[test]
+    fn what_a_service_merges_in_is_its_own() {
+        let compose = "x-app: &app\n  build: .\nservices:\n  worker:\n    <<: *app\n    command: celery\n  \
+                       web:\n    <<: [*app]\n    command: gunicorn\n";
+        let lines = read_lines(&tree(&[("compose.yaml", compose)]));
+        assert_eq!(
+            lines,
+            [("web", "gunicorn"), ("worker", "celery")].map(|(a, b)| (a.into(), b.into()))
+        );
+    }
+
+    #[test]
+    fn an_image_gives_its_processes_variables() {
+        let text = "FROM a AS b\nENV STAGE=old\nFROM c\nENV FLASK_APP=\"shop\" \\\n  PYTHONPATH=. \\\n  \
+                    PATH=\"$PATH:/x\"\nENV NODE_ENV production\nENV HOME=/app\n";
+        let environment = read_environment(&tree(&[("Dockerfile", text)]));
+        let environment: Vec<_> = environment.iter().map(|(a, b)| format!("{a}={b}")).collect();
+        assert_eq!(environment, ["FLASK_APP=shop", "NODE_ENV=production", "PYTHONPATH=."]);
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub const CLAIMS: &[Claim] = &[
         same_variables,
     )
     .needs(&[Need::Contract]),
-    Claim::new(".env.example names the engine that compose and CI run", same_engine),
+    Claim::new(".env.example names the engine that compose and CI run", same_engine)
+    .hint("run the engine that production runs everywhere"),
 ];
 
 const DATABASES: [&str; 3] = ["postgres", "mysql", "mariadb"];

@@ -21,7 +21,8 @@ pub const CLAIMS: &[Claim] = &[
     Claim::new("web is ready within 10 s of its start", ready_in_time)
         .hint("leave to the build or to the release what need not be done at every start"),
     Claim::new("a worker has done a job within 10 s of its start", works_in_time)
-        .needs(&[Need::Worker, Need::Item, Need::Job]),
+        .needs(&[Need::Worker, Need::Item, Need::Job])
+    .hint("leave to the build or to the release what need not be done at every start"),
     Claim::new("an idle web exits 0 soon after SIGTERM", idle_web_leaves)
         .hint("start the program itself, not through npm or a shell, and let it handle SIGTERM"),
     Claim::new("an answer that is half read when SIGTERM comes arrives whole", half_read_arrives)
@@ -40,7 +41,8 @@ pub const CLAIMS: &[Claim] = &[
         .hint("on SIGTERM stop accepting, finish what has begun, then exit 0"),
     Claim::new("with WEB_CONCURRENCY=2 a request being answered when SIGTERM comes arrives whole", survives_in_several)
         .needs(&[Need::Database, Need::Item, Need::Variable(Kind::Concurrency)])
-        .deepens(),
+        .deepens()
+    .hint("pass SIGTERM on to every server, and wait for them"),
     Claim::new(
         "an idle keep-alive socket, or one that never sent a byte, does not hold web beyond 3 s",
         idle_sockets_let_go,
@@ -77,7 +79,8 @@ pub const CLAIMS: &[Claim] = &[
     )
     .needs(&[Need::Database, Need::Worker, Need::Item, Need::Job, Need::Variable(Kind::Deadline)])
     .deepens()
-    .begins(Order::First),
+    .begins(Order::First)
+    .hint("give up the job at the deadline without acknowledging it"),
     Claim::new("SIGKILL on a worker in mid-job: the job is done by another within 60 s", killed_job_is_redone)
         .needs(&[Need::Database, Need::Worker, Need::Item, Need::Job])
         .begins(Order::First)
@@ -323,7 +326,9 @@ impl Half {
 fn send_half(case: &Case, web: &Web, half: Half) -> Result<Connection> {
     let mut connection = web.client.connect()?;
     connection.send_bytes(&half.bytes(case, web)?.0)?;
-    web.greet()?;
+    wait_for(format!("web to read a request whose {half:?} is half sent"), SOON, || {
+        Ok(connection.is_read()?.then_some(()))
+    })?;
     web.greet()?;
     Ok(connection)
 }
@@ -413,11 +418,8 @@ fn idle_worker_leaves(case: &Case) -> Result<()> {
         stage.warm_worker(&web)?
     } else {
         let mut worker = stage.start("worker")?;
-        // Long enough for it to have installed its handlers.
-        stays(Duration::from_secs(3), || {
-            worker.ensure_alive()?;
-            Ok(None::<()>)
-        })?;
+        // It must have come to install its handlers.
+        worker.settle()?;
         worker
     };
     let tree = worker.descendants();

@@ -6,12 +6,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::case::{Case, Starter};
+use super::case::Case;
 use super::claim::{Claim, Need, Order};
 use super::probe::http::Request;
 use super::probe::output::{Line, Stream, Transcript};
 use super::probe::patience::wait_for;
 use super::probe::process::Process;
+use super::probe::record;
 use super::probe::variables::Variables;
 use super::subject::Kind;
 use super::written;
@@ -23,9 +24,11 @@ pub const CLAIMS: &[Claim] = &[
     )
     .hint("one JSON object a line with timestamp, level and message, on stdout; the framework's own lines too"),
     Claim::new("every line of release and of a task is one JSON object on stdout", tasks_write_json)
-        .needs(&[Need::Release]),
+        .needs(&[Need::Release])
+    .hint("set up the one handler for all loggers before anything is logged, and print nothing"),
     Claim::new("every line of a refusal over the configuration is one JSON object on stdout", refusals_are_json)
-        .needs(&[Need::Required]),
+        .needs(&[Need::Required])
+    .hint("set up the one handler for all loggers before anything is logged, and print nothing"),
     Claim::new("a traceback is one line, a JSON object of level error on stdout", tracebacks_are_json)
         .needs(&[Need::Database, Need::Item])
         .hint("log an exception as a field of one line"),
@@ -33,7 +36,8 @@ pub const CLAIMS: &[Claim] = &[
         .hint("write to stdout without a buffer, and log every request"),
     Claim::new("the line of a request has its X-Request-Id, given or made", request_id_is_logged)
         .needs(&[Need::Contract]),
-    Claim::new("what a client sends cannot break a line", lines_stay_whole),
+    Claim::new("what a client sends cannot break a line", lines_stay_whole)
+    .hint("log what a client sent as a field of a JSON object, which escapes it"),
     Claim::new("no log file is written", no_file)
         .begins(Order::Last)
         .hint("write to stdout alone: where the stream goes is the platform's business"),
@@ -41,16 +45,15 @@ pub const CLAIMS: &[Claim] = &[
         "every line that any process of this run wrote is one JSON object on stdout, within a second of its event",
         all_lines,
     )
-    .begins(Order::Last),
+    .begins(Order::Last)
+    .hint("set up the one handler for all loggers before anything is logged, and print nothing"),
 ];
 
 /// How far a line's own time may lie from its arrival.
 const DELAY: Duration = Duration::from_secs(1);
 
-fn check_line(line: &Line) -> Result<()> {
-    ensure!(line.stream == Stream::Stdout, "it stands on stderr");
-    let value: Value = serde_json::from_str(&line.text).context("it is not JSON")?;
-    ensure!(value.is_object(), "it is JSON, but no object");
+/// A record as the contract has it, to the letter.
+fn read_to_the_letter(value: &Value) -> Result<Timestamp> {
     let member =
         |name: &str| value[name].as_str().with_context(|| format!("it has no text `{name}`"));
     member("message")?;
@@ -65,20 +68,26 @@ fn check_line(line: &Line) -> Result<()> {
         timestamp.ends_with('Z') || timestamp.ends_with("+00:00"),
         "its timestamp {timestamp:?} is not UTC"
     );
-    let parsed: Timestamp = timestamp
-        .parse()
-        .with_context(|| format!("its timestamp {timestamp:?} is not RFC 3339"))?;
-    let event = SystemTime::from(parsed);
+    timestamp.parse().with_context(|| format!("its timestamp {timestamp:?} is not RFC 3339"))
+}
+
+fn check_line(line: &Line, keeps_contract: bool) -> Result<()> {
+    ensure!(line.stream == Stream::Stdout, "it stands on stderr");
+    let value: Value = serde_json::from_str(&line.text).context("it is not JSON")?;
+    ensure!(value.is_object(), "it is JSON, but no object");
+    let timestamp =
+        if keeps_contract { read_to_the_letter(&value)? } else { record::read(&value)? };
+    let event = SystemTime::from(timestamp);
     // Either may be the earlier: the clock of the timestamp may be coarser than ours.
     let apart =
         line.arrived.duration_since(event).or_else(|_| event.duration_since(line.arrived))?;
-    ensure!(apart <= DELAY, "it arrived {apart:.1?} from its timestamp {timestamp}");
+    ensure!(apart <= DELAY, "it arrived {apart:.1?} from its time {timestamp}");
     Ok(())
 }
 
-fn check_lines(transcript: &Transcript) -> Result<()> {
+fn check_lines(case: &Case, transcript: &Transcript) -> Result<()> {
     for line in &transcript.lines {
-        check_line(line).with_context(|| {
+        check_line(line, case.subject().keeps_contract).with_context(|| {
             let text: String = line.text.chars().take(600).collect();
             format!("{} wrote this line: {text}", transcript.process)
         })?;
@@ -87,19 +96,19 @@ fn check_lines(transcript: &Transcript) -> Result<()> {
 }
 
 /// Ends a process and checks all that it wrote, which must be something.
-fn end_and_check(mut process: Process) -> Result<()> {
+fn end_and_check(case: &Case, mut process: Process) -> Result<()> {
     process.terminate();
     // How it ends, and whether, is another factor's business.
     let _ = process.wait_for_exit(Duration::from_secs(5));
     let transcript = process.transcript();
     ensure!(!transcript.lines.is_empty(), "{} wrote no line at all", transcript.process);
-    check_lines(&transcript)
+    check_lines(case, &transcript)
 }
 
 /// The variables with all that can be logged.
 fn talkative(case: &Case, variables: &Variables) -> Variables {
     match case.subject().variable(Kind::LogLevel) {
-        Some(name) => variables.with(name, "debug"),
+        Some(name) => variables.with(name, &case.subject().spell_level("debug")),
         None => variables.clone(),
     }
 }
@@ -109,7 +118,8 @@ fn servers_write_json(case: &Case) -> Result<()> {
     let variables = talkative(case, &stage.variables);
     let web = stage.web_with(&variables)?;
     let has_worker = case.subject().lacks(Need::Worker).is_none();
-    let worker = has_worker.then(|| stage.start_with("worker", &variables)).transpose()?;
+    let mut worker = has_worker.then(|| stage.start_with("worker", &variables)).transpose()?;
+    worker.as_mut().map_or(Ok(()), Process::settle)?;
     web.greet()?;
     web.client.get("/nowhere-at-all")?;
     if case.subject().told.item.is_some() {
@@ -126,8 +136,8 @@ fn servers_write_json(case: &Case) -> Result<()> {
         connection.finish_sending()?;
         let _ = connection.receive();
     }
-    worker.map(end_and_check).transpose()?;
-    end_and_check(web.process)
+    worker.map(|worker| end_and_check(case, worker)).transpose()?;
+    end_and_check(case, web.process)
 }
 
 fn tasks_write_json(case: &Case) -> Result<()> {
@@ -135,18 +145,17 @@ fn tasks_write_json(case: &Case) -> Result<()> {
     let variables = talkative(case, &stage.variables);
     for name in std::iter::once("release").chain(case.subject().tasks.iter().map(String::as_str)) {
         let (_, process) = stage.starter.run(name, &variables)?;
-        check_lines(&process.transcript())?;
+        check_lines(case, &process.transcript())?;
     }
     Ok(())
 }
 
 fn refusals_are_json(case: &Case) -> Result<()> {
-    case.setting.boot()?;
-    let starter = Starter::of(case)?;
-    let mut process = starter.start("web", &Variables::default())?;
+    let bare = case.without_required()?;
+    let mut process = bare.starter.start("web", &bare.variables)?;
     // One that refuses nothing is for the config to find.
     let _ = process.wait_for_exit(Duration::from_secs(5));
-    check_lines(&process.transcript())
+    check_lines(case, &process.transcript())
 }
 
 fn tracebacks_are_json(case: &Case) -> Result<()> {
@@ -169,15 +178,13 @@ fn tracebacks_are_json(case: &Case) -> Result<()> {
             Duration::from_secs(20),
             || {
                 let is_error = |line: &Line| {
-                    let value: Value = serde_json::from_str(&line.text).unwrap_or_default();
-                    let level = value["level"].as_str().map(str::to_lowercase);
-                    matches!(level.as_deref(), Some("error" | "critical" | "fatal"))
+                    record::is_error(&serde_json::from_str(&line.text).unwrap_or_default())
                 };
                 Ok(process.lines().iter().any(is_error).then_some(()))
             },
         )?;
     }
-    processes.into_iter().try_for_each(end_and_check)
+    processes.into_iter().try_for_each(|process| end_and_check(case, process))
 }
 
 fn request_is_logged(case: &Case) -> Result<()> {
@@ -246,7 +253,7 @@ fn lines_stay_whole(case: &Case) -> Result<()> {
     }
     web.client.send(&Request::get("/").header("X-Request-Id", "x".repeat(6_000)))?;
     web.greet()?;
-    check_lines(&web.process.transcript())
+    check_lines(case, &web.process.transcript())
 }
 
 fn no_file(case: &Case) -> Result<()> {
@@ -270,7 +277,7 @@ fn all_lines(case: &Case) -> Result<()> {
     let transcripts = case.all_transcripts();
     let mut faults = Vec::new();
     for transcript in &transcripts {
-        if let Err(fault) = check_lines(transcript) {
+        if let Err(fault) = check_lines(case, transcript) {
             faults.push(format!("{fault:#}"));
         }
     }

@@ -24,6 +24,7 @@ pub mod dependencies;
 pub mod dev_prod_parity;
 pub mod disposability;
 pub mod logs;
+pub mod part;
 pub mod port_binding;
 pub mod probe;
 pub mod processes;

@@ -16,17 +16,18 @@ pub const CLAIMS: &[Claim] = &[
     Claim::new("web listens on PORT on every interface, and on nothing else", nothing_else)
         .hint("bind 0.0.0.0 (or ::), and that port alone"),
     Claim::new("a port in use by another program: web exits non-zero, naming it", port_of_another)
-        .hint("let the error of the bind end the process"),
+        .hint("let the error of the bind end the process, and say which port it was"),
     Claim::new(
         "a port in use by another web process: web exits non-zero, naming it",
         port_of_its_like,
     )
-    .hint("bind without SO_REUSEPORT"),
+    .hint("bind without SO_REUSEPORT, and say in the error which port it was"),
     Claim::new(
         "a port in use, WEB_CONCURRENCY=2: web exits non-zero, naming it",
         port_in_use_by_several,
     )
-    .needs(&[Need::Variable(Kind::Concurrency)]),
+    .needs(&[Need::Variable(Kind::Concurrency)])
+    .hint("bind in the first process, before the others are started"),
 ];
 
 /// How long a process may take to find its port in use.

@@ -30,9 +30,18 @@ use super::untested::Untested;
 use crate::factor::Factor;
 
 /// Where services commonly say whether they are ready, and whether they live; the first that answers 200 counts.
-const READY_PATHS: [&str; 6] =
-    ["/readyz", "/health/ready", "/healthz", "/health", "/api/health", "/ping"];
-const LIVE_PATHS: [&str; 5] = ["/livez", "/health/live", "/healthz", "/health", "/ping"];
+const READY_PATHS: [&str; 8] = [
+    "/readyz",
+    "/ready",
+    "/health/ready",
+    "/healthz",
+    "/health",
+    "/healthcheck",
+    "/api/health",
+    "/ping",
+];
+const LIVE_PATHS: [&str; 7] =
+    ["/livez", "/live", "/health/live", "/up", "/healthz", "/health", "/ping"];
 /// How long a first start may take: what is slow is another claim's business.
 const BOOT_LIMIT: Duration = Duration::from_mins(1);
 
@@ -56,8 +65,10 @@ impl Ground {
 pub struct Places {
     /// Answers 200 where the service is ready.
     pub ready: Option<String>,
-    /// Answers whatever is up; asks no backing service, if it is a path for that.
+    /// Answers where all is well.
     pub live: String,
+    /// Whether that path says that the process lives, and is no page that may need a backing service.
+    pub asks_nobody: bool,
 }
 
 /// What was found out before any claim: how each factor that stands in the way fails.
@@ -67,6 +78,7 @@ pub struct Fault {
     pub sentence: &'static str,
     pub what: String,
     pub did: Vec<String>,
+    pub hint: &'static str,
 }
 
 /// A service, installed once, on one database engine.
@@ -133,13 +145,19 @@ impl Setting {
         self.faults.lock().clone()
     }
 
-    fn find_fault(&self, factor: Factor, sentence: &'static str, what: String) {
-        self.faults.lock().push(Fault { factor, sentence, what, did: diary::take() });
+    fn find_fault(&self, factor: Factor, sentence: &'static str, what: String, hint: &'static str) {
+        self.faults.lock().push(Fault { factor, sentence, what, did: diary::take(), hint });
     }
 
     /// A fault that keeps every claim from being tested that needs the running service.
-    fn block(&self, factor: Factor, sentence: &'static str, what: String) -> anyhow::Error {
-        self.find_fault(factor, sentence, what.clone());
+    fn block(
+        &self,
+        factor: Factor,
+        sentence: &'static str,
+        what: String,
+        hint: &'static str,
+    ) -> anyhow::Error {
+        self.find_fault(factor, sentence, what.clone(), hint);
         Untested::Blocked { by: factor, what }.into()
     }
 
@@ -181,6 +199,7 @@ impl Setting {
                     format!(
                         "it fails without the app's variables, and succeeds with them: {failed}"
                     ),
+                    "read configuration when the process starts, not while it is built",
                 );
                 Ok(project)
             }
@@ -188,6 +207,8 @@ impl Setting {
                 Factor::Dependencies,
                 "a clean clone is installed and built by its own commands",
                 failed.to_owned(),
+                "let the commands of the lock file install all it needs; where others build it, \
+                 say them with --build COMMAND, in their order",
             )),
         }
     }
@@ -254,6 +275,8 @@ impl Setting {
                     Factor::AdminProcesses,
                     "release exits 0 on an empty database",
                     format!("{error:#}"),
+                    "let release work on nothing but the database; name another command with \
+                     --release, and what it lacks with --env NAME=VALUE",
                 ));
             }
             Ok(stage.into_database())
@@ -278,8 +301,15 @@ impl Setting {
                 Some(address) => format!("PORT is {}, and it listens on {address}", stage.port),
                 None => format!("{error:#}\n{}", web.transcript().tail()),
             };
-            let sentence = if heard.is_empty() { serves } else { "web listens on PORT" };
-            return Err(self.block(factor, sentence, what));
+            let (sentence, hint) = if heard.is_empty() {
+                (serves, "say how it is started with --web COMMAND")
+            } else {
+                (
+                    "web listens on PORT",
+                    "read the port from PORT, or say what tells it: --env NAME={port}",
+                )
+            };
+            return Err(self.block(factor, sentence, what, hint));
         }
         let client = Client::of(stage.port);
         let told = &self.subject.told;
@@ -303,6 +333,7 @@ impl Setting {
                     Factor::BackingServices,
                     "web is ready with its backing services",
                     what,
+                    "name what leads to them with --env NAME=VALUE, and another path with --ready",
                 ));
             }
         }
@@ -310,7 +341,11 @@ impl Setting {
             .live
             .clone()
             .or_else(|| LIVE_PATHS.into_iter().find(answers_ok).map(str::to_owned));
-        Ok(Places { live: live.or_else(|| ready.clone()).unwrap_or_else(|| "/".to_owned()), ready })
+        let asks_nobody = live.is_some() && live != ready;
+        // Any answer shows that somebody is there; but one that is good tells more of what goes wrong later.
+        let is_served = client.get("/").is_ok_and(|answer| answer.status < 500);
+        let otherwise = ready.clone().filter(|_| !is_served).unwrap_or_else(|| "/".to_owned());
+        Ok(Places { live: live.unwrap_or(otherwise), asks_nobody, ready })
     }
 
     /// Web has exited though it got all that is known of its variables: tries what it may have missed.
@@ -329,14 +364,14 @@ impl Setting {
                 Factor::Config,
                 "no .env is needed",
                 format!("with all variables set it exits, and with the same in a .env it serves: {error}\n{tail}"),
+                "take variables from the environment, and let it win over a .env",
             ));
         }
         Ok(self.block(
             Factor::Codebase,
             "a clean clone in another folder, with its variables, is all that serving needs",
-            format!(
-                "{error}\n{tail}\nGive it what it lacks with --env NAME=VALUE or --env-file FILE."
-            ),
+            format!("{error}\n{tail}"),
+            "give it what it lacks with --env NAME=VALUE or --env-file FILE, or start it otherwise with --web",
         ))
     }
 

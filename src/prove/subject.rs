@@ -9,16 +9,18 @@ use serde_json::Value;
 use super::backing::{Engine, Secret};
 use super::claim::Need;
 use super::container;
+use super::part::Part;
 use super::probe::http::Request;
 use super::probe::variables::Variables;
 use super::untested::Untested;
 use crate::answers::record;
 use crate::error::{Error, Result};
+use crate::git_index;
 use crate::service::detect::{self, VARIABLE_FILES};
 use crate::service::{Process, Service, Variable};
 use crate::stack::Stack;
 use crate::templates;
-use crate::tree::Tree;
+use crate::tree::{RepoPath, Tree};
 
 /// A service as it is proven.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub struct Subject {
     /// The database that dozen starts for it.
     pub engine: Option<Engine>,
     pub has_redis: bool,
+    /// Services whose clients are among its dependencies, by what dozen could start for them.
+    clients: Vec<(&'static str, String)>,
     pub told: Told,
     /// A script for a shell that adds a migration whose SQL fails.
     pub failing_migration: Option<String>,
@@ -72,6 +76,8 @@ pub enum Kind {
     Deadline,
     Concurrency,
     Release,
+    /// One of the parts by which a backing service is reached, such as its host.
+    Part(Part),
     Other,
 }
 
@@ -127,6 +133,8 @@ pub struct Ask {
     put: Option<String>,
     delete: Option<String>,
     pub json: Option<Value>,
+    /// The fields of a form that is sent as browsers do.
+    form: BTreeMap<String, String>,
     headers: BTreeMap<String, String>,
 }
 
@@ -158,6 +166,7 @@ impl Ask {
         }
         match &self.json {
             Some(json) => request.json(json),
+            None if !self.form.is_empty() => request.form(&self.form),
             None => request,
         }
     }
@@ -239,7 +248,10 @@ impl Subject {
     /// # Errors
     /// Its files are broken, or nothing tells how `web` is started.
     pub fn read(root: &Path, wishes: Wishes) -> Result<Self> {
-        let tree = Tree::read(root)?;
+        let mut tree = Tree::read(root)?;
+        tree.add_files(git_index::tracked(root).into_iter().flatten());
+        // What a clone will not have tells nothing of how it is installed.
+        let tree = tree.without_ignored();
         let manifest = read_manifest(&tree)?;
         let answers = record::read_recorded(&tree)?;
         let keeps_contract = answers.is_some();
@@ -265,6 +277,7 @@ impl Subject {
             hidden: Vec::new(),
             engine: None,
             has_redis: false,
+            clients: list_clients(&service),
             failing_migration: find_failing_migration(&service),
             in_image: wishes.image,
             keeps_contract,
@@ -286,6 +299,8 @@ impl Subject {
             // The example may have been deleted: what stands there now is what counts.
             subject.tasks = tasks.keys().cloned().collect();
         }
+        let migrate = service.facts.commands.migrate.iter();
+        subject.lines.extend(migrate.map(|line| ("release".to_owned(), line.clone())));
         subject.lines.extend(named(&service.facts.tasks));
         subject.lines.extend(tasks);
         subject.lines.extend(named(&service.facts.processes));
@@ -314,8 +329,13 @@ impl Subject {
         let examples = read_samples(tree);
         let chosen = service.options.get("database").and_then(|slug| Engine::from_scheme(slug));
         let sampled = examples.iter().find_map(|it| Engine::from_scheme(scheme(&it.value)?));
-        let engine =
-            engine.or(if self.keeps_contract { chosen } else { sampled }).or(chosen).or(sampled);
+        let parts = self.variables.iter().find_map(|variable| match variable.kind {
+            Kind::Part(part) => part.engine,
+            _ => None,
+        });
+        let told = if self.keeps_contract { chosen } else { sampled.or(parts) };
+        let engine = engine.or(told).or(chosen).or(sampled);
+        let spoken = engine.map(|engine| read_scheme(tree, engine));
         for variable in &self.variables {
             let sample = examples.iter().find(|sample| sample.name == variable.name);
             let said =
@@ -324,21 +344,30 @@ impl Subject {
                 Kind::Port => "{port}".to_owned(),
                 Kind::Secret => "{secret}".to_owned(),
                 Kind::Redis => "{redis.url}".to_owned(),
-                Kind::Database => match scheme(said).filter(|_| !self.keeps_contract) {
+                Kind::Database if self.keeps_contract => "{database.url}".to_owned(),
+                Kind::Database => match scheme(said).or(spoken.as_deref()) {
                     Some(scheme) => format!(
                         "{scheme}://{{database.user}}:{{database.password}}@{{database.host}}:{{database.port}}/{{database.name}}"
                     ),
                     None => "{database.url}".to_owned(),
                 },
-                Kind::Other if !said.is_empty() && !self.keeps_contract => said.to_owned(),
+                Kind::Part(part) => part.placeholder(),
+                // What whoever copies the example would run with.
+                _ if !said.is_empty() && !self.keeps_contract => said.to_owned(),
                 _ => continue,
             };
             self.values.insert(variable.name.clone(), value);
+        }
+        if !self.keeps_contract {
+            for (name, value) in container::read_environment(tree) {
+                self.values.entry(name).or_insert(value);
+            }
         }
         self.values.extend(self.told.env.clone());
         // Short ones are no secrets, and would be found everywhere.
         self.hidden = given.values().filter(|value| value.len() > 7).cloned().collect();
         self.values.extend(given);
+        self.find_port();
         let names = |what: &str| self.values.values().any(|value| value.contains(what));
         self.engine = engine.filter(|_| names("{database."));
         self.has_redis = names("{redis.");
@@ -348,14 +377,37 @@ impl Subject {
         }
     }
 
+    /// Whoever says which variable the port goes into says that it is not `PORT`.
+    fn find_port(&mut self) {
+        let declared =
+            |name: &str| self.variables.iter().any(|it| it.name == name && it.kind == Kind::Port);
+        let is_told =
+            |(name, value): &(&String, &String)| value.contains("{port}") && !declared(name);
+        let Some((name, value)) = self.values.iter().find(is_told) else {
+            return;
+        };
+        let (name, is_bare) = (name.clone(), value == "{port}");
+        self.variables.retain(|it| it.kind != Kind::Port && it.name != name);
+        self.values.retain(|other, value| *other == name || value != "{port}");
+        if is_bare {
+            self.variables.push(Declared { name, kind: Kind::Port, required: false });
+        }
+    }
+
     /// The variables of one deploy.
     #[must_use]
     pub fn fill(&self, bindings: &Bindings) -> Variables {
-        let mut variables = Variables::default();
+        let mut variables = Variables::on(bindings.port);
         for (name, template) in &self.values {
             variables = variables.with(name, &bindings.fill(template));
         }
         variables
+    }
+
+    /// Whether a variable takes the password of its Redis; where none does, it can be asked for none.
+    #[must_use]
+    pub fn names_redis_password(&self) -> bool {
+        self.values.values().any(|it| it.contains("{redis.url}") || it.contains("{redis.password}"))
     }
 
     /// Its name as a part of an image's.
@@ -372,6 +424,14 @@ impl Subject {
         self.hidden.iter().fold(text.to_owned(), |text, value| text.replace(value, "***"))
     }
 
+    /// A level as its own example writes levels: many a library knows `INFO` and no `info`.
+    #[must_use]
+    pub fn spell_level(&self, level: &str) -> String {
+        let own = self.variable(Kind::LogLevel).and_then(|name| self.values.get(name));
+        let shouts = own.is_some_and(|own| own.bytes().all(|byte| byte.is_ascii_uppercase()));
+        if shouts { level.to_uppercase() } else { level.to_owned() }
+    }
+
     /// The name of the first declared variable of a kind.
     #[must_use]
     pub fn variable(&self, kind: Kind) -> Option<&str> {
@@ -381,6 +441,15 @@ impl Subject {
     /// The variables that must be set; those that are given but not declared are left alone.
     pub fn required(&self) -> impl Iterator<Item = &Declared> {
         self.variables.iter().filter(|variable| variable.required)
+    }
+
+    /// How to lead it to a service whose client is among its dependencies, where no variable does.
+    fn unreached(&self, kind: &str) -> Option<String> {
+        let (_, what) = self.clients.iter().find(|(of, _)| *of == kind)?;
+        Some(format!(
+            "it depends on a client of {what}, and no variable is known that leads to one: \
+             name it, such as --env NAME={{{kind}.url}} (or .host, .port, .name, .user, .password)"
+        ))
     }
 
     /// Why a claim with this need cannot be tested, if it cannot.
@@ -400,7 +469,7 @@ impl Subject {
                 untold("which variables are required? `.env.example` names none without a value")
             }
             Need::Backing if self.engine.is_none() && !self.has_redis => {
-                pointless("no backing service that dozen could start and stop")
+                self.lacks(Need::Database).or_else(|| self.lacks(Need::Redis))
             }
             Need::Worker if !self.lines.contains_key("worker") => {
                 pointless("no worker process: name one with --worker")
@@ -414,10 +483,14 @@ impl Subject {
             Need::Task if self.tasks.is_empty() => {
                 pointless("no task: name one under [tasks] in dozen.toml")
             }
-            Need::Database if self.engine.is_none() => {
-                pointless("no database that dozen could start and stop")
-            }
-            Need::Redis if !self.has_redis => pointless("no Redis that dozen could start and stop"),
+            Need::Database if self.engine.is_none() => match self.unreached("database") {
+                Some(how) => untold(&how),
+                None => pointless("no database that dozen could start and stop"),
+            },
+            Need::Redis if !self.has_redis => match self.unreached("redis") {
+                Some(how) => untold(&how),
+                None => pointless("no Redis that dozen could start and stop"),
+            },
             Need::BothEngines if self.told.engines.len() < Engine::ALL.len() => {
                 pointless("it says of one database engine only that it runs on it")
             }
@@ -459,6 +532,7 @@ impl Kind {
             _ => match scheme(value) {
                 Some("redis" | "rediss") => Self::Redis,
                 Some(scheme) if Engine::from_scheme(scheme).is_some() => Self::Database,
+                _ if Part::of(name).is_some() => Part::of(name).map_or(Self::Other, Self::Part),
                 _ if is_secret.iter().any(|word| name.contains(word)) => Self::Secret,
                 _ => Self::Other,
             },
@@ -475,7 +549,7 @@ impl Kind {
             Self::Deadline => "no SHUTDOWN_TIMEOUT is declared",
             Self::Concurrency => "no WEB_CONCURRENCY is declared",
             Self::Release => "no RELEASE is declared",
-            Self::Other => "no such variable is declared",
+            Self::Part(_) | Self::Other => "no such variable is declared",
         }
     }
 }
@@ -554,6 +628,12 @@ fn read_build(service: &Service, told: &Told, wishes: &Wishes, tree: &Tree) -> R
     Ok(stack.detect.find_build(tree).map(|build| build.run.clone()).unwrap_or_default())
 }
 
+fn list_clients(service: &Service) -> Vec<(&'static str, String)> {
+    let of = |engine: &str| if engine == "redis" { "redis" } else { "database" };
+    let engines = service.facts.backing.iter().map(|backing| backing.engine.clone());
+    engines.map(|engine| (of(&engine), engine)).collect()
+}
+
 fn find_failing_migration(service: &Service) -> Option<String> {
     // Only where the layout of migrations is the one that dozen rendered.
     let is_ours = !service.answers.is_empty();
@@ -574,9 +654,12 @@ fn declare(service: &Service, tree: &Tree, keeps_contract: bool) -> Vec<Declared
         .into_iter()
         .map(|sample| {
             let kind = Kind::of(&sample.name, &sample.value);
-            let is_backing = matches!(kind, Kind::Database | Kind::Redis);
-            let required = !sample.is_comment
-                && (sample.value.is_empty() || is_backing || kind == Kind::Secret);
+            let must_be_told = match kind {
+                Kind::Database | Kind::Redis | Kind::Secret => true,
+                Kind::Part(part) => part.name == "password",
+                _ => false,
+            };
+            let required = !sample.is_comment && (sample.value.is_empty() || must_be_told);
             Declared { kind, required, name: sample.name }
         })
         .collect();
@@ -626,6 +709,25 @@ impl Sample {
             is_comment: line.starts_with('#'),
         })
     }
+}
+
+/// The scheme of a database's URL as the sources write it: `SQLAlchemy`'s names a driver. Otherwise the one that all
+/// clients know, as some do not know `postgres://`.
+fn read_scheme(tree: &Tree, engine: Engine) -> String {
+    let known = match engine {
+        Engine::Postgres => "postgresql",
+        Engine::Mysql => "mysql",
+    };
+    let with_driver = format!("{known}+");
+    let is_source = |path: &&RepoPath| path.as_str().ends_with(".py");
+    let spoken = tree.files().filter(is_source).find_map(|path| {
+        let text = tree.text(path)?;
+        let (_, rest) = text.split_once(&with_driver)?;
+        let (driver, _) = rest.split_once("://")?;
+        let is_name = driver.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_name.then(|| format!("{with_driver}{driver}"))
+    });
+    spoken.unwrap_or_else(|| known.to_owned())
 }
 
 /// `postgres` of `postgres://…`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::claim::CLAIMS;
 use super::setting::Fault;
 use super::untested::Untested;
 use crate::factor::Factor;
@@ -70,8 +71,8 @@ pub struct ClaimReport {
 
 impl From<Fault> for ClaimReport {
     fn from(fault: Fault) -> Self {
-        let Fault { factor, sentence, what, did } = fault;
-        let outcome = Outcome::Failed { happened: what, did, output: Vec::new(), hint: "" };
+        let Fault { factor, sentence, what, did, hint } = fault;
+        let outcome = Outcome::Failed { happened: what, did, output: Vec::new(), hint };
         Self { factor, claim: sentence, outcome, seconds: 0.0 }
     }
 }
@@ -129,7 +130,12 @@ impl ProofReport {
 
 impl FactorReport {
     #[must_use]
-    pub fn new(factor: Factor, claims: Vec<ClaimReport>) -> Self {
+    pub fn new(factor: Factor, mut claims: Vec<ClaimReport>) -> Self {
+        // As they are read, not as they ended; what stands before them all is none of them.
+        let all = CLAIMS.iter().find(|(of, _)| *of == factor).map_or(&[][..], |(_, claims)| claims);
+        claims.sort_by_key(|report| {
+            all.iter().position(|claim| claim.sentence == report.claim).map_or(0, |at| at + 1)
+        });
         let failed: Vec<&ClaimReport> = claims.iter().filter(|claim| claim.failed()).collect();
         let proven = claims.iter().filter(|claim| matches!(claim.outcome, Outcome::Proven)).count();
         let untested = claims.iter().find_map(|claim| match &claim.outcome {

@@ -135,10 +135,11 @@ impl Ui {
     }
 
     fn also(&self, claim: &ClaimReport) -> Result<()> {
-        let Outcome::Failed { happened, .. } = &claim.outcome else {
+        let Outcome::Failed { happened, hint, .. } = &claim.outcome else {
             return Ok(());
         };
-        self.paragraph("also", &format!("{}\n{}", claim.claim, style(one_line(happened)).dim()))
+        let said = style(one_line(happened)).dim();
+        self.paragraph("also", &format!("{}\n{said}\n{hint}", claim.claim))
     }
 
     fn paragraph(&self, name: &str, text: &str) -> Result<()> {

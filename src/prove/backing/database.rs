@@ -1,7 +1,6 @@
 //! Owns one database of one trial: its URL, its notes, its locks.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -10,6 +9,7 @@ use super::Engine;
 use super::server::Server;
 use super::session::Session;
 use crate::prove::probe::diary;
+use crate::prove::probe::http::percent_encode;
 use crate::prove::probe::patience::{SOON, wait_for};
 use crate::prove::subject::Login;
 
@@ -254,16 +254,4 @@ impl TableLock {
             })
             .map(|_| ())
     }
-}
-
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }

@@ -99,8 +99,8 @@ impl Backing {
         Server::start(&self.tether, engine, laid).map(Arc::new)
     }
 
-    pub fn redis(&self) -> Result<Redis> {
-        Redis::start(&self.tether)
+    pub fn redis(&self, has_password: bool) -> Result<Redis> {
+        Redis::start(&self.tether, has_password)
     }
 
     fn stock(&self, engine: Engine) -> &Stock {

@@ -18,11 +18,12 @@ use crate::prove::subject::Login;
 pub struct Redis {
     daemon: Daemon,
     port: u16,
-    password: Secret,
+    /// None where the service has nowhere to say one.
+    password: Option<Secret>,
 }
 
 impl Redis {
-    pub fn start(tether: &Arc<Tether>) -> Result<Self> {
+    pub fn start(tether: &Arc<Tether>, has_password: bool) -> Result<Self> {
         let folder = tether.fresh_folder("redis")?;
         let program = Program::find(
             &["redis-server", "valkey-server"],
@@ -31,12 +32,12 @@ impl Redis {
             "install Redis (Debian: apt-get install redis-server)",
         )?;
         let port = tether.fresh_port()?;
-        let password = Secret::new("redis");
+        let password = has_password.then(|| Secret::new("redis"));
         let arguments = [
             ("--port", port.to_string()),
             ("--bind", "127.0.0.1".to_owned()),
             ("--dir", folder.display().to_string()),
-            ("--requirepass", password.to_string()),
+            ("--requirepass", password.as_ref().map(Secret::to_string).unwrap_or_default()),
             ("--save", String::new()),
             ("--appendonly", "no".to_owned()),
             ("--daemonize", "no".to_owned()),
@@ -58,15 +59,15 @@ impl Redis {
         Login {
             scheme: "redis".to_owned(),
             user: String::new(),
-            password: self.password.to_string(),
+            password: self.password.as_ref().map(Secret::to_string).unwrap_or_default(),
             port: self.port,
             name: "0".to_owned(),
         }
     }
 
     #[must_use]
-    pub fn password(&self) -> &Secret {
-        &self.password
+    pub fn password(&self) -> Option<&Secret> {
+        self.password.as_ref()
     }
 
     /// Starts it (again): empty, on the same port.
@@ -97,9 +98,13 @@ impl Redis {
     fn ask(&self, command: &str) -> Result<String> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(&stream, "AUTH {}\r\n{command}\r\n", self.password)?;
         let mut lines = BufReader::new(&stream).lines();
-        let welcome = lines.next().context("no answer to AUTH")??;
+        let mut welcome = String::new();
+        if let Some(password) = &self.password {
+            write!(&stream, "AUTH {password}\r\n")?;
+            welcome = lines.next().context("no answer to AUTH")??;
+        }
+        write!(&stream, "{command}\r\n")?;
         let answer = lines.next().context("no answer")??;
         if welcome.starts_with('-') || answer.starts_with('-') {
             bail!("Redis refused {command}: {welcome} {answer}");

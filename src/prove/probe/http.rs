@@ -1,6 +1,8 @@
 //! Owns a small HTTP/1.1 client on loopback that can also do what a client should not: half a request, silence,
 //! garbage.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -9,8 +11,30 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::diary;
+use super::procfs;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What is told of a request.
+fn first_line(bytes: &[u8]) -> String {
+    let line = bytes.split(|byte| b"\r\n".contains(byte)).next().unwrap_or_default();
+    let shown = String::from_utf8_lossy(&line[..line.len().min(120)]).escape_debug().to_string();
+    shown.trim_end_matches(" HTTP/1.1").to_owned()
+}
+
+/// A text as it stands in a URL or a form.
+#[must_use]
+pub fn percent_encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
 
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -47,6 +71,15 @@ impl Request {
     #[must_use]
     pub fn json(self, body: &Value) -> Self {
         self.header("Content-Type", "application/json").body(body.to_string())
+    }
+
+    #[must_use]
+    pub fn form(self, fields: &BTreeMap<String, String>) -> Self {
+        let pairs: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value)))
+            .collect();
+        self.header("Content-Type", "application/x-www-form-urlencoded").body(pairs.join("&"))
     }
 
     #[must_use]
@@ -207,8 +240,7 @@ impl Connection {
     }
 
     pub fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let shown = &bytes[..bytes.len().min(120)];
-        self.asked = String::from_utf8_lossy(shown).escape_debug().to_string();
+        self.asked = first_line(bytes);
         diary::note(format!("send {}", self.asked));
         self.stream.write_all(bytes)
     }
@@ -216,8 +248,7 @@ impl Connection {
     /// Sends a request whose answer may come before all of it is sent, and gives that answer.
     pub fn exchange(mut self, request: &Request) -> Result<Answer> {
         let bytes = request.to_bytes();
-        let shown = &bytes[..bytes.len().min(120)];
-        self.asked = String::from_utf8_lossy(shown).escape_debug().to_string();
+        self.asked = first_line(&bytes);
         let mut writing = self.stream.try_clone()?;
         let writer = std::thread::spawn(move || {
             // A server that refuses a body need not read it to its end.
@@ -227,6 +258,12 @@ impl Connection {
         let _ = self.stream.shutdown(Shutdown::Both);
         let _ = writer.join();
         answer
+    }
+
+    /// Whether the server has accepted it and read all that was sent.
+    pub fn is_read(&self) -> io::Result<bool> {
+        let (server, own) = (self.stream.peer_addr()?, self.stream.local_addr()?);
+        Ok(procfs::has_read(server.port(), own.port()))
     }
 
     /// Tells the other side that no more will come.
@@ -336,6 +373,10 @@ impl Connection {
             match self.stream.read(&mut buffer) {
                 // The kernel never goes on by itself with a read that has a timeout.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let said = format!("no byte came for {} s", TIMEOUT.as_secs());
+                    return Err(io::Error::new(ErrorKind::TimedOut, said));
+                }
                 other => break other?,
             }
         };

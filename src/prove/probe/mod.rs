@@ -9,6 +9,7 @@ pub mod output;
 pub mod patience;
 pub mod process;
 pub mod procfs;
+pub mod record;
 pub mod snapshot;
 pub mod surroundings;
 pub mod tether;

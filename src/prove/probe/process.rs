@@ -120,6 +120,8 @@ pub struct Process {
     tether: Arc<Tether>,
     started: Reading,
     starved: Duration,
+    /// Its children when it was told to leave: it leaves no sooner than they do.
+    family: Vec<i32>,
     output: Output,
     readers: Vec<JoinHandle<()>>,
     book: Book,
@@ -177,6 +179,7 @@ impl Process {
             tether: Arc::clone(&launcher.tether),
             started,
             starved: Duration::ZERO,
+            family: Vec::new(),
             output,
             readers,
             book: launcher.book.clone(),
@@ -191,10 +194,32 @@ impl Process {
     pub fn clock(&mut self) -> Reading {
         if self.exit.is_none() {
             // Of a process that is gone, what was seen last is the best there is.
-            let starved = self.root().map(procfs::starved).unwrap_or_default();
+            let family = self.root().into_iter().chain(self.family.iter().copied());
+            let starved = family.map(procfs::starved).max().unwrap_or_default();
             self.starved = starved.max(self.starved);
         }
         Reading { at: Instant::now(), starved: self.starved }
+    }
+
+    /// Waits until it and its children are past the work of their start: for a while they use next to no core.
+    pub fn settle(&mut self) -> Result<()> {
+        const WHILE: Duration = Duration::from_millis(1500);
+        const NEXT_TO_NONE: Duration = Duration::from_millis(50);
+        let mut quiet = (Instant::now(), Duration::ZERO);
+        let settled = wait_for(format!("{} to settle", self.name), Duration::from_secs(20), || {
+            self.ensure_alive()?;
+            let tree = self.tree();
+            let worked = tree.iter().map(|pid| procfs::worked(*pid)).sum::<Duration>();
+            // Who waits for a core is not at rest.
+            let is_busy =
+                worked > quiet.1 + NEXT_TO_NONE || tree.iter().any(|pid| procfs::is_ready(*pid));
+            if is_busy {
+                quiet = (Instant::now(), worked);
+            }
+            Ok((quiet.0.elapsed() >= WHILE).then_some(()))
+        });
+        // One that never rests is up by then, too.
+        settled.or_else(|_| self.ensure_alive())
     }
 
     /// How long it has been running, by its clock.
@@ -261,6 +286,7 @@ impl Process {
     pub fn terminate(&mut self) -> Reading {
         self.pass.give_back();
         diary::note(format!("SIGTERM to {}", self.name));
+        self.family = self.descendants().iter().map(|entry| entry.pid).collect();
         let told = self.clock();
         if self.container.is_none() && self.surroundings == Surroundings::FirstProcess {
             // The wrapper stays outside; what it started is whom an orchestrator would signal.

@@ -61,6 +61,46 @@ pub fn starved(pid: i32) -> Duration {
     Duration::from_nanos(nanoseconds.unwrap_or_default())
 }
 
+/// Whether it runs, or would if there were a core for it.
+#[must_use]
+pub fn is_ready(pid: i32) -> bool {
+    Entry::read(pid).is_some_and(|entry| entry.state == 'R')
+}
+
+/// How much of a core's time its threads have used.
+#[must_use]
+pub fn worked(pid: i32) -> Duration {
+    // In hundredths of a second, whatever the kernel counts in itself.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let tail = stat.rsplit_once(") ").map_or("", |(_, tail)| tail);
+    let ticks =
+        tail.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+    Duration::from_millis(ticks.sum::<u64>() * 10)
+}
+
+/// Whether the server behind a port has accepted the connection that comes from another, and read all that came.
+#[must_use]
+pub fn has_read(server: u16, client: u16) -> bool {
+    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|path| {
+        let table = fs::read_to_string(path).unwrap_or_default();
+        table.lines().any(|row| is_read_through(row, server, client))
+    })
+}
+
+/// Whether a row is that connection, of a socket that a process has, with nothing left to read.
+fn is_read_through(row: &str, server: u16, client: u16) -> bool {
+    let fields: Vec<&str> = row.split_whitespace().collect();
+    let port = |at: usize| {
+        let (_, port) = fields.get(at)?.split_once(':')?;
+        u16::from_str_radix(port, 16).ok()
+    };
+    let unread = fields.get(4).and_then(|queues| queues.split_once(':')).map(|(_, unread)| unread);
+    port(1) == Some(server)
+        && port(2) == Some(client)
+        && unread.is_some_and(|unread| unread.bytes().all(|byte| byte == b'0'))
+        && fields.get(9).is_some_and(|inode| *inode != "0")
+}
+
 /// The children of a process, their children, and so on; without itself.
 #[must_use]
 pub fn descendants(root: i32) -> Vec<Entry> {
@@ -191,4 +231,35 @@ fn parse_listener(row: &str) -> Option<(SocketAddr, u64)> {
         IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(words.as_slice()).ok()?))
     };
     Some((SocketAddr::new(ip, port), inode))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_read_once_it_is_accepted_and_its_bytes_are_taken() {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = server.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        let from = client.local_addr().unwrap().port();
+        client.write_all(b"GET").unwrap();
+        assert!(!has_read(address.port(), from), "nobody has accepted it");
+        let (mut accepted, _) = server.accept().unwrap();
+        assert!(!has_read(address.port(), from), "nobody has read what came");
+        accepted.read_exact(&mut [0; 3]).unwrap();
+        assert!(has_read(address.port(), from));
+    }
+
+    #[test]
+    fn work_is_counted() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let before = worked(own);
+        while worked(own) < before + Duration::from_millis(20) {
+            std::hint::black_box((0..10_000).sum::<u64>());
+        }
+    }
 }

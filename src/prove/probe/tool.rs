@@ -95,7 +95,7 @@ pub struct Finished {
 impl Finished {
     pub fn expect_success(self) -> Result<Self> {
         if !self.succeeded {
-            bail!("`{}` failed:\n{}", self.line, last_lines(&self.text, 40));
+            bail!("`{}` failed:\n{}", self.line, ends(&self.text));
         }
         Ok(self)
     }
@@ -183,7 +183,28 @@ fn passes(name: &str) -> bool {
         || PASSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn last_lines(text: &str, number: usize) -> String {
+/// The first and the last lines: some tools say first what is wrong, others last.
+fn ends(text: &str) -> String {
+    const FIRST: usize = 10;
+    const LAST: usize = 30;
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(number)..].join("\n")
+    if lines.len() <= FIRST + LAST {
+        return lines.join("\n");
+    }
+    let (first, rest) = lines.split_at(FIRST);
+    format!("{}\n…\n{}", first.join("\n"), rest[rest.len() - LAST..].join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_first_is_not_lost() {
+        let text = (0..100).map(|number| format!("line {number}")).collect::<Vec<_>>().join("\n");
+        let told = ends(&text);
+        assert!(told.starts_with("line 0\n") && told.ends_with("line 99"), "{told}");
+        assert_eq!(told.lines().count(), 41);
+        assert_eq!(ends("one\ntwo"), "one\ntwo");
+    }
 }
