@@ -73,8 +73,10 @@ pub fn read_environment(tree: &Tree) -> BTreeMap<String, String> {
             environment.extend(old.map(|name| (name, words[1..].join(" "))));
         }
     }
-    // A path, or what is put together from others, is the image's own.
-    environment.retain(|name, value| name != "USER" && !value.contains(['$', '/']));
+    // A path, what is put together from others, and what kind of place it is: the image's own.
+    let is_place = |name: &str| name.ends_with("ENV") || name.ends_with("ENVIRONMENT");
+    environment
+        .retain(|name, value| name != "USER" && !is_place(name) && !value.contains(['$', '/']));
     environment
 }
 
@@ -145,10 +147,10 @@ mod tests {
     #[test]
     fn an_image_gives_its_processes_variables() {
         let text = "FROM a AS b\nENV STAGE=old\nFROM c\nENV FLASK_APP=\"shop\" \\\n  PYTHONPATH=. \\\n  \
-                    PATH=\"$PATH:/x\"\nENV NODE_ENV production\nENV HOME=/app\n";
+                    PATH=\"$PATH:/x\"\nENV NODE_ENV production\nENV LANG C.UTF-8\nENV HOME=/app\n";
         let environment = read_environment(&tree(&[("Dockerfile", text)]));
         let environment: Vec<_> = environment.iter().map(|(a, b)| format!("{a}={b}")).collect();
-        assert_eq!(environment, ["FLASK_APP=shop", "NODE_ENV=production", "PYTHONPATH=."]);
+        assert_eq!(environment, ["FLASK_APP=shop", "LANG=C.UTF-8", "PYTHONPATH=."]);
     }
 
     #[test]

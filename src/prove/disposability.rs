@@ -52,7 +52,7 @@ pub const CLAIMS: &[Claim] = &[
         "a request half sent, in its head or its body, that is completed in time is answered",
         completed_in_time,
     )
-    .hint("on SIGTERM keep the connections on which a request has begun"),
+    .hint("on SIGTERM keep the connections on which a request has begun, and answer it as before (Fastify: return503OnClosing: false)"),
     Claim::new(
         "a request that stays half sent, in its head or its body, is cut at the deadline, and web exits 0",
         |case| cut_at_deadline(case, Some(4)),

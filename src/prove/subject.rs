@@ -11,6 +11,7 @@ use super::claim::Need;
 use super::container;
 use super::part::Part;
 use super::probe::http::Request;
+use super::probe::snapshot::extension;
 use super::probe::variables::Variables;
 use super::untested::Untested;
 use crate::answers::record;
@@ -308,6 +309,9 @@ impl Subject {
         subject.lines.extend(detect::read_procfile(&tree));
         subject.lines.extend(processes);
         subject.lines.extend(wishes.lines);
+        if !keeps_contract {
+            subject.lines.values_mut().for_each(|line| *line = with_shell(line));
+        }
         if !subject.lines.contains_key("web") {
             return Err(Error::NoWeb { path: root.to_owned() });
         }
@@ -604,6 +608,23 @@ fn knows_enough(manifest: &Manifest, wishes: &Wishes) -> bool {
     has_web && (!wishes.build.is_empty() || manifest.prove.install.is_some())
 }
 
+/// A line with what only a shell understands, as platforms and package managers start it; others as they stand.
+fn with_shell(line: &str) -> String {
+    let words = shell_words::split(line).unwrap_or_default();
+    let first = words.first().map_or("", String::as_str);
+    let is_several = ["&&", "||", ";", "|"].iter().any(|sign| line.contains(sign));
+    if ["sh", "bash"].contains(&first) || !is_several && !line.contains(['$', '>', '<', '`']) {
+        return if first.contains('=') { format!("env {line}") } else { line.to_owned() };
+    }
+    // The shell stays for several, and makes way for one.
+    let exec = match (is_several, first.contains('=')) {
+        (true, _) => "",
+        (false, true) => "exec env ",
+        (false, false) => "exec ",
+    };
+    shell_words::join(["sh", "-c", &format!("{exec}{line}")])
+}
+
 fn folder_name(root: &Path) -> String {
     root.file_name()
         .map_or_else(|| "service".to_owned(), |name| name.to_string_lossy().into_owned())
@@ -719,7 +740,7 @@ fn read_scheme(tree: &Tree, engine: Engine) -> String {
         Engine::Mysql => "mysql",
     };
     let with_driver = format!("{known}+");
-    let is_source = |path: &&RepoPath| path.as_str().ends_with(".py");
+    let is_source = |path: &&RepoPath| extension(path.as_str()) == "py";
     let spoken = tree.files().filter(is_source).find_map(|path| {
         let text = tree.text(path)?;
         let (_, rest) = text.split_once(&with_driver)?;
@@ -813,6 +834,92 @@ mod tests {
         let read = subject(&files[..2], Wishes::default()).unwrap().lines;
         assert_eq!(read["web"], "sh -c 'node b'");
         assert_eq!(subject(&files[..1], Wishes::default()).unwrap().lines["web"], "node a");
+    }
+
+    #[test]
+    fn a_shell_is_there_where_a_line_needs_one() {
+        let plain = "gunicorn -c python:config 'shop:create_app()'";
+        for (line, started) in [
+            (plain, plain),
+            ("gunicorn -b 0.0.0.0:$PORT shop", "sh -c 'exec gunicorn -b 0.0.0.0:$PORT shop'"),
+            ("npm run build && node a.js", "sh -c 'npm run build && node a.js'"),
+            ("NODE_ENV=x node a.js", "env NODE_ENV=x node a.js"),
+            ("A=b node $X", "sh -c 'exec env A=b node $X'"),
+            ("sh -c 'node $X'", "sh -c 'node $X'"),
+        ] {
+            assert_eq!(with_shell(line), started);
+        }
+    }
+
+    #[test]
+    fn parts_of_a_database_are_filled_in_and_tell_its_engine() {
+        let example = "MYSQL_HOST=localhost\nMYSQL_DATABASE=test\nMYSQL_PASSWORD=test\nREDIS_HOST=localhost\n\
+                       LOG_LEVEL=INFO\n";
+        let files =
+            [(".env.example", example), ("Procfile", "web: a"), ("requirements.txt", "flask")];
+        let subject = subject(&files, Wishes::default()).unwrap();
+        assert_eq!(subject.engine, Some(Engine::Mysql));
+        let variables = subject.fill(&bindings());
+        assert_eq!(variables.get("MYSQL_HOST"), Some("127.0.0.1"));
+        assert_eq!(variables.get("MYSQL_DATABASE"), Some("shop"));
+        let required: Vec<&str> = subject.required().map(|it| it.name.as_str()).collect();
+        assert_eq!(required, ["MYSQL_PASSWORD"]);
+        assert!(subject.has_redis && !subject.names_redis_password());
+        assert_eq!(variables.get("LOG_LEVEL"), Some("INFO"));
+        assert_eq!(subject.spell_level("debug"), "DEBUG");
+    }
+
+    #[test]
+    fn the_port_goes_where_it_is_told() {
+        let files = [("Procfile", "web: a"), ("requirements.txt", "flask")];
+        let told = |value: &str| {
+            let env = BTreeMap::from([("APP__PORT".to_owned(), value.to_owned())]);
+            subject(&files, Wishes { env, ..Wishes::default() }).unwrap()
+        };
+        assert_eq!(told("{port}").variable(Kind::Port), Some("APP__PORT"));
+        let bound = told("0.0.0.0:{port}");
+        assert_eq!(bound.variable(Kind::Port), None);
+        assert_eq!(bound.fill(&bindings()).get("APP__PORT"), Some("0.0.0.0:7"));
+        assert_eq!(bound.fill(&bindings()).port, Some(7));
+        assert_eq!(bound.fill(&bindings()).get("PORT"), None);
+    }
+
+    #[test]
+    fn a_url_is_written_as_the_sources_write_it() {
+        let url = |source: &str, requirements: &str| {
+            let files =
+                [("app.py", source), ("requirements.txt", requirements), ("Procfile", "web: a")];
+            let subject = subject(&files, Wishes::default()).unwrap();
+            let url = subject.fill(&bindings()).get("DATABASE_URL").map(str::to_owned);
+            url.map(|url| scheme(&url).unwrap_or_default().to_owned())
+        };
+        let read = "os.environ['DATABASE_URL']";
+        assert_eq!(url(read, "psycopg2").as_deref(), Some("postgresql"));
+        let driver = format!("x = f'postgresql+psycopg://{{user}}'\n{read}");
+        assert_eq!(url(&driver, "psycopg").as_deref(), Some("postgresql+psycopg"));
+        assert_eq!(url(read, "flask"), None);
+    }
+
+    #[test]
+    fn what_git_ignores_tells_nothing() {
+        let files = [
+            (".gitignore", "package-lock.json\n"),
+            ("package-lock.json", "{}"),
+            ("package.json", r#"{"scripts": {"start": "node a"}}"#),
+        ];
+        let subject = subject(&files, Wishes::default()).unwrap();
+        assert_eq!(subject.build[0], "npm install");
+        assert_eq!(subject.lock, None);
+    }
+
+    #[test]
+    fn a_client_without_a_variable_is_asked_about() {
+        let files = [("requirements.txt", "psycopg2\nredis\n"), ("Procfile", "web: a")];
+        let subject = subject(&files, Wishes::default()).unwrap();
+        let why = subject.lacks(Need::Database).unwrap().to_string();
+        assert!(why.contains("--env NAME={database.url}"), "{why}");
+        let why = subject.lacks(Need::Redis).unwrap().to_string();
+        assert!(why.contains("--env NAME={redis.url}"), "{why}");
     }
 
     #[test]

@@ -213,7 +213,13 @@ impl Answer {
 impl std::fmt::Display for Answer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let body: String = self.text().chars().take(300).collect();
-        write!(formatter, "{} with the body {body:?} to {}", self.status, self.asked)
+        write!(formatter, "{} with the body {body:?} to {}", self.status, self.asked)?;
+        if self.status == 429 {
+            formatter.write_str(
+                " (it limits how often it is asked: set that limit higher, with --env)",
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -240,8 +246,12 @@ impl Connection {
     }
 
     pub fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.asked = first_line(bytes);
-        diary::note(format!("send {}", self.asked));
+        let line = first_line(bytes);
+        diary::note(format!("send {line}"));
+        // The rest of a request that was half sent is no other one.
+        if self.asked.is_empty() {
+            self.asked = line;
+        }
         self.stream.write_all(bytes)
     }
 
@@ -290,6 +300,7 @@ impl Connection {
                 .with_context(|| format!("read the answer to {}", self.asked))?;
             // 100 Continue and the like come before the answer.
             if answer.status >= 200 {
+                self.asked.clear();
                 return Ok(answer);
             }
         }
