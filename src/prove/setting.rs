@@ -299,7 +299,10 @@ impl Setting {
             let factor = if heard.is_empty() { Factor::Codebase } else { Factor::PortBinding };
             let what = match heard.first() {
                 Some(address) => format!("PORT is {}, and it listens on {address}", stage.port),
-                None => format!("{error:#}\n{}", web.transcript().tail()),
+                None => {
+                    let strangers = self.subject.strangers().unwrap_or_default();
+                    format!("{error:#}\n{}\n{strangers}", web.transcript().tail())
+                }
             };
             let (sentence, hint) = if heard.is_empty() {
                 (serves, "say how it is started with --web COMMAND")
@@ -370,7 +373,10 @@ impl Setting {
         Ok(self.block(
             Factor::Codebase,
             "a clean clone in another folder, with its variables, is all that serving needs",
-            format!("{error}\n{tail}"),
+            match self.subject.strangers() {
+                Some(strangers) => format!("{error}\n{tail}\n{strangers}"),
+                None => format!("{error}\n{tail}"),
+            },
             "give it what it lacks with --env NAME=VALUE or --env-file FILE, or start it otherwise with --web",
         ))
     }

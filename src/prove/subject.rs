@@ -47,8 +47,8 @@ pub struct Subject {
     /// The database that dozen starts for it.
     pub engine: Option<Engine>,
     pub has_redis: bool,
-    /// Services whose clients are among its dependencies, by what dozen could start for them.
-    clients: Vec<(&'static str, String)>,
+    /// Services whose clients are among its dependencies.
+    clients: BTreeSet<String>,
     pub told: Told,
     /// A script for a shell that adds a migration whose SQL fails.
     pub failing_migration: Option<String>,
@@ -278,15 +278,18 @@ impl Subject {
             hidden: Vec::new(),
             engine: None,
             has_redis: false,
-            clients: list_clients(&service),
+            clients: BTreeSet::new(),
             failing_migration: find_failing_migration(&service),
             in_image: wishes.image,
             keeps_contract,
             told,
         };
-        if subject.bin.is_none() && !service.stack.is_empty() {
+        if !service.stack.is_empty() {
             let stack = Stack::find(&service.stack)?;
-            if let Some(build) = stack.detect.find_build(&tree) {
+            subject.clients = detect::list_engines(&tree, &stack.detect);
+            if subject.bin.is_none()
+                && let Some(build) = stack.detect.find_build(&tree)
+            {
                 subject.bin.clone_from(&build.bin);
                 subject.caches.clone_from(&build.caches);
             }
@@ -447,9 +450,29 @@ impl Subject {
         self.variables.iter().filter(|variable| variable.required)
     }
 
-    /// How to lead it to a service whose client is among its dependencies, where no variable does.
+    /// Services that it has a client of, and that dozen neither starts nor stops.
+    #[must_use]
+    pub fn strangers(&self) -> Option<String> {
+        let is_known = |name: &&String| *name == "redis" || Engine::from_scheme(name).is_some();
+        let others: Vec<&str> =
+            self.clients.iter().filter(|name| !is_known(name)).map(String::as_str).collect();
+        (!others.is_empty()).then(|| {
+            format!(
+                "it depends on a client of {}, which dozen neither starts nor stops: \
+                 lead it to one that runs with --env NAME=URL",
+                others.join(" and of ")
+            )
+        })
+    }
+
+    /// Why nothing is started of a kind that it has a client of.
     fn unreached(&self, kind: &str) -> Option<String> {
-        let (_, what) = self.clients.iter().find(|(of, _)| *of == kind)?;
+        let is_such = |name: &&String| {
+            if kind == "redis" { *name == kind } else { Engine::from_scheme(name).is_some() }
+        };
+        let Some(what) = self.clients.iter().find(is_such) else {
+            return self.strangers().filter(|_| kind != "redis");
+        };
         Some(format!(
             "it depends on a client of {what}, and no variable is known that leads to one: \
              name it, such as --env NAME={{{kind}.url}} (or .host, .port, .name, .user, .password)"
@@ -647,12 +670,6 @@ fn read_build(service: &Service, told: &Told, wishes: &Wishes, tree: &Tree) -> R
     }
     let stack = Stack::find(&service.stack)?;
     Ok(stack.detect.find_build(tree).map(|build| build.run.clone()).unwrap_or_default())
-}
-
-fn list_clients(service: &Service) -> Vec<(&'static str, String)> {
-    let of = |engine: &str| if engine == "redis" { "redis" } else { "database" };
-    let engines = service.facts.backing.iter().map(|backing| backing.engine.clone());
-    engines.map(|engine| (of(&engine), engine)).collect()
 }
 
 fn find_failing_migration(service: &Service) -> Option<String> {
@@ -920,6 +937,15 @@ mod tests {
         assert!(why.contains("--env NAME={database.url}"), "{why}");
         let why = subject.lacks(Need::Redis).unwrap().to_string();
         assert!(why.contains("--env NAME={redis.url}"), "{why}");
+    }
+
+    #[test]
+    fn what_dozen_does_not_start_is_named() {
+        let manifest = r#"{"scripts": {"start": "node a"}, "dependencies": {"mongoose": "9"}}"#;
+        let subject = subject(&[("package.json", manifest)], Wishes::default()).unwrap();
+        let why = subject.lacks(Need::Database).unwrap().to_string();
+        assert!(why.contains("MongoDB, which dozen neither starts nor stops"), "{why}");
+        assert_eq!(subject.strangers(), Some(why));
     }
 
     #[test]

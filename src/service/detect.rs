@@ -90,7 +90,7 @@ fn read_signs(tree: &Tree, root: &Path, stack: &Stack) -> Result<Service> {
         service.learnt.insert("image", (*name).to_owned());
     }
     service.facts.processes = read_processes(tree, &mut service, signs.web.as_slice());
-    attach_engines(&mut service, &signs.clients, &dependencies)?;
+    attach_engines(&mut service, &list_engines(tree, signs))?;
     service.variables = read_variables(tree, stack)?;
     Ok(service)
 }
@@ -188,17 +188,16 @@ pub fn read_procfile(tree: &Tree) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The engines whose clients are among the dependencies, those that dozen knows nothing else of included.
+#[must_use]
+pub fn list_engines(tree: &Tree, signs: &Detection) -> BTreeSet<String> {
+    let dependencies = list_dependencies(tree, &signs.manifests);
+    let clients = signs.clients.iter().filter(|known| dependencies.contains(&known.sign));
+    clients.map(|known| known.says.clone()).collect()
+}
+
 /// Attaches the engines whose clients are among the dependencies, as the common layer describes them.
-fn attach_engines(
-    service: &mut Service,
-    clients: &[Known],
-    dependencies: &BTreeSet<String>,
-) -> Result<()> {
-    let engines: BTreeSet<&str> = clients
-        .iter()
-        .filter(|known| dependencies.contains(&known.sign))
-        .map(|known| known.says.as_str())
-        .collect();
+fn attach_engines(service: &mut Service, engines: &BTreeSet<String>) -> Result<()> {
     for question in Question::options()? {
         let chosen = engines.iter().find(|engine| question.find_choice(engine).is_some());
         if let Some(engine) = chosen {
@@ -207,7 +206,7 @@ fn attach_engines(
     }
     let described: Vec<Backing> = service.describe_backing()?;
     service.facts.backing =
-        described.into_iter().filter(|backing| engines.contains(backing.engine.as_str())).collect();
+        described.into_iter().filter(|backing| engines.contains(&backing.engine)).collect();
     Ok(())
 }
 
