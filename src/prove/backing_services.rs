@@ -9,6 +9,7 @@ use super::case::{Case, Stage, Web};
 use super::claim::{Claim, Need, Order};
 use super::probe::patience::{SOON, stays};
 use super::probe::process::Process;
+use super::untested::Untested;
 
 pub const CLAIMS: &[Claim] = &[
     Claim::new("a second database takes only another DATABASE_URL", second_database)
@@ -144,7 +145,8 @@ fn lives_without_services(case: &Case) -> Result<()> {
             web.process.ensure_alive()?;
             Ok(None::<()>)
         })?;
-        return web.process.end();
+        web.process.end()?;
+        return expect_readiness(case);
     };
     // Attempts to connect must not wear it out.
     for _ in 0..3 {
@@ -167,6 +169,15 @@ fn lives_without_services(case: &Case) -> Result<()> {
     }
     web.process.ensure_alive()?;
     web.process.end()
+}
+
+/// Where nothing says whether it is ready, only a part of what is claimed was seen.
+fn expect_readiness(case: &Case) -> Result<()> {
+    if case.setting.boot()?.ready.is_none() {
+        let how = "web stays alive; that it says it is not ready cannot be seen: name the path with --ready";
+        return Err(Untested::Untold { how: how.to_owned() }.into());
+    }
+    Ok(())
 }
 
 fn worker_lives_without_services(case: &Case) -> Result<()> {
@@ -220,7 +231,8 @@ fn database_outage(case: &Case, outages: &[Outage]) -> Result<()> {
         use_pool(&web, item.as_ref()).with_context(|| format!("after {outage:?}"))?;
         create(case, &web)?;
     }
-    web.process.end()
+    web.process.end()?;
+    expect_readiness(case)
 }
 
 fn redis_outage(case: &Case, outage: Outage) -> Result<()> {
@@ -260,7 +272,8 @@ fn redis_outage(case: &Case, outage: Outage) -> Result<()> {
         );
     }
     create(case, &web)?;
-    web.process.end()
+    web.process.end()?;
+    expect_readiness(case)
 }
 
 /// Uses several pooled connections at once.

@@ -22,7 +22,7 @@ pub const CLAIMS: &[Claim] = &[
 ];
 
 /// What says that nobody is logged in.
-const NO_SESSION: [u16; 4] = [302, 401, 403, 404];
+const NO_SESSION: [u16; 6] = [302, 303, 307, 401, 403, 404];
 
 fn session_is_shared(case: &Case) -> Result<()> {
     let session = case.subject().told.session.as_ref().context("no session is told")?;
