@@ -112,7 +112,7 @@ pub struct Add {
 /// What lies between a plan and the disk.
 #[derive(Clone, Debug, Args)]
 pub struct Writing {
-    /// Ask nothing: take every change. So it is without a terminal, too
+    /// Ask nothing: take every change, and run nothing. So it is without a terminal, too
     #[arg(long, short)]
     pub yes: bool,
 
@@ -123,6 +123,15 @@ pub struct Writing {
     /// Change files that have changes which are not committed
     #[arg(long)]
     pub allow_dirty: bool,
+
+    /// Have the project's own package manager make the locks, in a copy; it may use the network [default: ask at a
+    /// terminal, else say what to run]
+    #[arg(long)]
+    pub lock: bool,
+
+    /// Run no package manager, and say what to run
+    #[arg(long, conflicts_with = "lock")]
+    pub no_lock: bool,
 
     /// Run this in a changed copy first; write nothing if it fails
     #[arg(long, value_name = "COMMAND")]

@@ -156,7 +156,7 @@ const fn no_weight() -> Severity {
     Severity::Info
 }
 
-mod pattern {
+pub mod pattern {
     use regex::Regex;
     use serde::de::Error;
     use serde::{Deserialize, Deserializer};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ignore::gitignore::GitignoreBuilder;
 use regex::Regex;
 
 use super::recipe::Recipe;
@@ -21,12 +22,27 @@ const MANIFESTS: [&str; 7] = [
 
 /// Whether one of these packages is named by a manifest beside the file or above it.
 #[must_use]
-pub fn declares(tree: &Tree, path: &RepoPath, packages: &[String]) -> bool {
+pub fn declares(tree: &Tree, path: &RepoPath, packages: &[impl AsRef<str>]) -> bool {
     packages.is_empty()
         || manifests(tree, path, &MANIFESTS).any(|(_, text)| {
-            list_words(&text)
-                .any(|word| packages.iter().any(|package| package.eq_ignore_ascii_case(word)))
+            list_words(&text).any(|word| {
+                packages.iter().any(|package| package.as_ref().eq_ignore_ascii_case(word))
+            })
         })
+}
+
+/// Whether a file stands beside another one, and is not kept out of images.
+pub fn stands(tree: &Tree, path: &RepoPath, name: &str) -> bool {
+    let patterns = tree.text(&path.with_file_name(".dockerignore")).unwrap_or_default();
+    let is_kept_out = || {
+        let mut builder = GitignoreBuilder::new("");
+        for line in patterns.lines() {
+            // What is no pattern keeps nothing out.
+            let _ = builder.add_line(None, line);
+        }
+        builder.build().is_ok_and(|rules| rules.matched(name, false).is_ignore())
+    };
+    tree.files().any(|file| *file == path.with_file_name(name)) && !is_kept_out()
 }
 
 /// The edits of manifests that a recipe asks for; nothing where one of them cannot be made.
