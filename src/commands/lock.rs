@@ -47,8 +47,9 @@ pub fn close(
     mend: impl Fn(&Found) -> Result<Plan>,
     ui: &Ui,
 ) -> Result<Plan> {
-    let opens = lock::find_open(&found.tree, &found.tree.with(&plan.changes), &plan)?;
-    let hidden = lock::find_hidden(&found.tree, &plan)?;
+    let tree = found.tree.with(&plan.changes);
+    let opens = lock::find_open(&found.tree, &tree, &plan)?;
+    let hidden = lock::find_hidden(&tree, &plan)?;
     if opens.is_empty() && hidden.is_empty() {
         return Ok(plan);
     }

@@ -14,11 +14,12 @@ pub const RESOLVED: &str = "resolved.txt";
 /// What stands above the lines that complete a list.
 const HEADING: &str = "# What the packages above need";
 /// Says everything that a list needs, with markers for whatever platform.
-const RESOLVE: [&str; 8] = [
+const RESOLVE: [&str; 9] = [
     "uv",
     "pip",
     "compile",
     "--universal",
+    "--fork-strategy=fewest",
     "--no-header",
     "--no-annotate",
     "--quiet",
@@ -45,6 +46,7 @@ pub fn find_compiled(tree: &Tree, source: &RepoPath) -> Option<Open> {
     Some(Open {
         lock,
         manifest: source.clone(),
+        place: source.clone(),
         command,
         rule: None,
         takes: takes(),
@@ -71,6 +73,7 @@ pub fn complete(tree: &Tree, list: &RepoPath) -> Open {
     Open {
         lock: list.clone(),
         manifest: list.clone(),
+        place: list.clone(),
         command,
         rule: Some(INCOMPLETE),
         takes: vec!["*.txt".to_owned()],

@@ -22,12 +22,14 @@ use crate::check::sources::{folder_of, is_image_name};
 use crate::error::{Error, Result};
 use crate::factor::Factor;
 use crate::mend;
+use crate::merge;
 use crate::plan::{Instruction, Plan};
 use crate::tree::{Content, Entry, RepoPath, Tree};
 
 const MANAGERS: &str = include_str!("managers.toml");
 /// The rules that a lock answers.
 const MISSING: &str = "lock-missing";
+const IGNORED: &str = "lock-ignored";
 const STALE: &str = "lock-stale";
 const INCOMPLETE: &str = "requirements-incomplete";
 
@@ -74,8 +76,9 @@ pub struct Open {
     pub manifest: RepoPath,
     /// What closes it, run in the folder of the lock.
     pub command: Vec<String>,
-    /// The rule that found it; none where the plan's own change opens it.
+    /// The rule that found it, in this place; none where the plan's own change opens it.
     rule: Option<&'static str>,
+    place: RepoPath,
     /// The names of the files that the command needs.
     takes: Vec<String>,
     set: BTreeMap<String, String>,
@@ -116,6 +119,13 @@ pub fn find_open(before: &Tree, after: &Tree, plan: &Plan) -> Result<Vec<Open>> 
         let manifest = &left.path;
         match left.rule.as_str() {
             MISSING => add(find_missing(after, manifest)?),
+            IGNORED => {
+                let folder = folder_of(&left.path);
+                let manifest = find_service(after, folder)?.map(|(manifest, _)| manifest);
+                let found = manifest.map(|it| find_missing(after, &it)).transpose()?.flatten();
+                let rule = Some(IGNORED);
+                add(found.map(|found| Open { place: left.path.clone(), rule, ..found }));
+            }
             STALE => {
                 let found = find_lock(after, manifest)?;
                 add(found.and_then(|found| found.open(manifest, Some(STALE))));
@@ -127,28 +137,34 @@ pub fn find_open(before: &Tree, after: &Tree, plan: &Plan) -> Result<Vec<Open>> 
     Ok(open)
 }
 
-/// The locks that stand in a tree, and are missing only because git ignores them.
+/// The locks that stand in a tree, and were missing only because git ignored them.
 ///
 /// # Errors
 /// The table of package managers is broken: a defect of this build.
 pub fn find_hidden(tree: &Tree, plan: &Plan) -> Result<Vec<RepoPath>> {
     let mut hidden = Vec::new();
     for left in plan.instructions.iter().filter(|left| left.rule == MISSING) {
-        hidden.extend(find_lock(tree, &left.path)?.map(|found| found.lock));
+        let found = find_lock(tree, &left.path)?.map(|found| found.lock);
+        hidden.extend(found.filter(|lock| !is_ignored(tree, lock)));
     }
     Ok(hidden)
 }
 
-/// The lock that the package manager of a service would make for the manifests of a folder, whether it is there or not.
+/// The lock that the package manager of a service would make in a folder, whether it is there or not.
 ///
 /// # Errors
 /// The table of package managers is broken: a defect of this build.
 pub fn find_wanted(tree: &Tree, folder: &str) -> Result<Option<String>> {
+    Ok(find_service(tree, folder)?.and_then(|(_, manager)| manager.locks.first().cloned()))
+}
+
+/// The manifest of a service in a folder, with its package manager.
+fn find_service(tree: &Tree, folder: &str) -> Result<Option<(RepoPath, &'static Manager)>> {
     for name in ["Cargo.toml", "package.json", "pyproject.toml", "Pipfile"] {
         let Ok(manifest) = RepoPath::parse(&format!("{folder}{name}")) else { continue };
-        let wanted = find_signed(tree, &manifest)?.filter(|_| is_service(tree, &manifest));
-        if let Some(manager) = wanted {
-            return Ok(manager.locks.first().cloned());
+        if let Some(manager) = find_signed(tree, &manifest)?.filter(|_| is_service(tree, &manifest))
+        {
+            return Ok(Some((manifest, manager)));
         }
     }
     Ok(None)
@@ -183,7 +199,15 @@ fn open(
     rule: Option<&'static str>,
 ) -> Open {
     let takes = manager.takes.iter().chain([&manager.manifest]).cloned().collect();
-    Open { lock, manifest: manifest.clone(), command, rule, takes, set: manager.set.clone() }
+    Open {
+        lock,
+        manifest: manifest.clone(),
+        place: manifest.clone(),
+        command,
+        rule,
+        takes,
+        set: manager.set.clone(),
+    }
 }
 
 /// The lock of a manifest which says something else now than it did.
@@ -212,7 +236,7 @@ fn read_parts(tree: &Tree, manifest: &RepoPath, manager: &Manager) -> Option<Vec
 
 /// A lock that nobody has made yet, where a service wants one.
 fn find_missing(tree: &Tree, manifest: &RepoPath) -> Result<Option<Open>> {
-    if let Some(found) = find_lock(tree, manifest)? {
+    if let Some(found) = find_lock(tree, manifest)?.filter(|found| !is_ignored(tree, &found.lock)) {
         return Ok(found.open(manifest, Some(MISSING)));
     }
     let Some(manager) = find_signed(tree, manifest)? else { return Ok(None) };
@@ -224,7 +248,23 @@ fn find_missing(tree: &Tree, manifest: &RepoPath) -> Result<Option<Open>> {
     }
     let folder = find_workspace(tree, manifest, manager);
     let Ok(lock) = RepoPath::parse(&format!("{folder}{name}")) else { return Ok(None) };
+    if is_ignored(tree, &lock) {
+        return Ok(None);
+    }
     Ok(Some(open(manager, lock, manifest, words(command), Some(MISSING))))
+}
+
+/// Whether git leaves out what would stand there.
+fn is_ignored(tree: &Tree, path: &RepoPath) -> bool {
+    for folder in folders_up(path) {
+        let file = RepoPath::parse(&format!("{folder}.gitignore"));
+        let text = file.ok().and_then(|file| tree.text(&file)).unwrap_or_default();
+        let below = path.as_str().strip_prefix(&folder).unwrap_or(path.as_str());
+        if let Some(is_ignored) = merge::ignores(&text, below) {
+            return is_ignored;
+        }
+    }
+    false
 }
 
 /// Whether it is a service that the manifest is of: a library leaves its versions to whom it serves.
@@ -299,7 +339,7 @@ impl Open {
     #[must_use]
     pub fn question(&self) -> String {
         let does = match self.rule {
-            Some(MISSING) => "make",
+            Some(MISSING | IGNORED) => "make",
             Some(INCOMPLETE) => "complete",
             _ => "bring up to date",
         };
@@ -309,7 +349,7 @@ impl Open {
     /// Whether it stands for what a rule found in a place.
     #[must_use]
     pub fn answers(&self, rule: &str, path: &RepoPath) -> bool {
-        self.rule == Some(rule) && self.manifest == *path
+        self.rule == Some(rule) && self.place == *path
     }
 
     /// The rule and place that have to be gone once it is closed.
@@ -323,7 +363,7 @@ impl Open {
     pub fn instruct(&self, why: Option<&str>) -> Instruction {
         let (lock, manifest) = (&self.lock, self.manifest.file_name());
         let mut message = match self.rule {
-            Some(MISSING) => format!("{manifest} has no lock file beside it"),
+            Some(MISSING | IGNORED) => format!("{manifest} has no lock file beside it"),
             Some(INCOMPLETE) => format!("{manifest} pins its own packages only"),
             _ => format!("{} does not have what {manifest} says", lock.file_name()),
         };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ignore::gitignore::GitignoreBuilder;
 use regex::Regex;
 
 use super::recipe::Recipe;
+use crate::merge;
 use crate::merge::text::{Insert, Text};
 use crate::service::detect::list_words;
 use crate::tree::{Entry, RepoPath, Tree};
@@ -34,15 +34,8 @@ pub fn declares(tree: &Tree, path: &RepoPath, packages: &[impl AsRef<str>]) -> b
 /// Whether a file stands beside another one, and is not kept out of images.
 pub fn stands(tree: &Tree, path: &RepoPath, name: &str) -> bool {
     let patterns = tree.text(&path.with_file_name(".dockerignore")).unwrap_or_default();
-    let is_kept_out = || {
-        let mut builder = GitignoreBuilder::new("");
-        for line in patterns.lines() {
-            // What is no pattern keeps nothing out.
-            let _ = builder.add_line(None, line);
-        }
-        builder.build().is_ok_and(|rules| rules.matched(name, false).is_ignore())
-    };
-    tree.files().any(|file| *file == path.with_file_name(name)) && !is_kept_out()
+    let beside = path.with_file_name(name);
+    tree.files().any(|file| *file == beside) && merge::ignores(&patterns, name) != Some(true)
 }
 
 /// The edits of manifests that a recipe asks for; nothing where one of them cannot be made.

@@ -79,7 +79,8 @@ pub struct Recipe {
     pub examples: Vec<Example>,
 }
 
-/// An anchor that goes with the first, and what comes in its place.
+/// An anchor that goes with the first, and what comes in its place. In a list of lines it is a pattern, and nothing
+/// becomes of several lines like that.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Also {
