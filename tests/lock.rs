@@ -69,7 +69,8 @@ fn paths(report: &Value) -> Vec<&str> {
 
 fn fixes(report: &Value) -> String {
     let left = report["instructions"].as_array().unwrap();
-    left.iter().map(|left| format!("{} {}\n", left["message"], left["fix"])).collect()
+    let texts = left.iter().flat_map(|left| [&left["message"], &left["fix"]]);
+    texts.map(|text| text.as_str().unwrap()).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

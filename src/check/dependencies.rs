@@ -149,8 +149,18 @@ const MODULES: [(&str, &[&str]); 44] = [
     ("yaml", &["pyyaml", "ruamel-yaml"]),
 ];
 
-/// What an image installs by, where one file locks it.
-const INSTALLERS: [&str; 5] = ["npm ", "pnpm ", "yarn", "bun ", "cargo "];
+/// What installs in an image, where one file locks it.
+const INSTALLS: [&str; 9] = [
+    "npm ci",
+    "npm i",
+    "pnpm i",
+    "yarn install",
+    "yarn --",
+    "bun i",
+    "cargo build",
+    "cargo fetch",
+    "cargo install",
+];
 
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
@@ -298,7 +308,7 @@ fn copies(image: &Image, copy: &Instruction, app: &App) -> bool {
         .any(|word| word == manifest || is_beside && word == app.manifest.file_name())
 }
 
-/// Whether what follows the copy of a manifest installs before the lock is there.
+/// Whether what follows the copy of a manifest installs, and the lock is not there at the last.
 fn installs_without(image: &Image, manifest: &Instruction, lock: &RepoPath) -> bool {
     let name = lock.file_name();
     let is_lock = |word: &str| match word.rsplit(['/', '=']).next().unwrap_or_default() {
@@ -312,9 +322,9 @@ fn installs_without(image: &Image, manifest: &Instruction, lock: &RepoPath) -> b
     let installs = |found: &&&Instruction| {
         found.name == "RUN"
             && found.line > manifest.line
-            && INSTALLERS.iter().any(|program| found.text.contains(program))
+            && INSTALLS.iter().any(|install| found.text.contains(install))
     };
-    let Some(install) = stage.iter().find(installs) else { return false };
+    let Some(install) = stage.iter().rfind(installs) else { return false };
     let is_mounted = install.text.contains(&format!("={name}"));
     let mut before = stage.iter().take_while(|found| found.line < install.line);
     !is_mounted

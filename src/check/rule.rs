@@ -161,6 +161,8 @@ pub mod pattern {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer};
 
+    /// # Errors
+    /// It is no regular expression.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Regex, D::Error> {
         Regex::new(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }

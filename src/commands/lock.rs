@@ -1,6 +1,6 @@
 //! Closes the locks that a plan leaves open, where the user wants that; says what to run for the rest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::add::Found;
 use crate::cli::{Output, Writing};
@@ -23,7 +23,7 @@ impl Wish {
     /// `--yes` takes changes, and starts no programs.
     pub fn of(writing: &Writing, output: Output, ui: &Ui) -> Self {
         let is_asked = ui.is_interactive() && !writing.yes && !output.json && !output.dry_run;
-        match (writing.lock, writing.no_lock) {
+        match (writing.locks.lock, writing.locks.no_lock) {
             (true, _) => Self::Run,
             (false, false) if is_asked && writing.patch.is_none() => Self::Ask,
             _ => Self::Leave,
@@ -72,11 +72,11 @@ pub fn close(
             Made::Same => {}
             Made::Failed(why) => left.push((open, Some(why))),
             Made::Changed(change) => {
-                let with = with(&plan, change);
-                let then = found.after(&with, &hidden)?;
+                let locked = extend(&plan, change);
+                let then = found.after(&locked, &hidden)?;
                 if open.is_closed(&then.report.findings) && is_no_worse(&after.report, &then.report)
                 {
-                    (plan, after) = (with, then);
+                    (plan, after) = (locked, then);
                 } else {
                     let why = format!("`{}` does not mend it", open.command_line());
                     left.push((open, Some(why)));
@@ -95,13 +95,13 @@ pub fn close(
     Ok(plan)
 }
 
-fn with(plan: &Plan, change: Change) -> Plan {
+fn extend(plan: &Plan, change: Change) -> Plan {
     let instructions = plan.instructions.clone();
     plan.clone().then(Plan { changes: vec![change], instructions, ..Plan::default() })
 }
 
 /// The lock of a workspace that a repository's folder is part of: only its owner makes that.
-fn find_above(root: &Path, open: &Open) -> Option<std::path::PathBuf> {
+fn find_above(root: &Path, open: &Open) -> Option<PathBuf> {
     let top = git::find_enclosing(root)?;
     let above = root.ancestors().skip(1).take_while(|folder| folder.starts_with(&top));
     above.map(|folder| folder.join(open.lock.file_name())).find(|lock| lock.is_file())

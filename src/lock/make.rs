@@ -15,7 +15,7 @@ use crate::plan::{Change, Plan};
 use crate::tree::{Content, RepoPath, Tree};
 
 /// A registry that does not answer is not waited for any longer than this.
-pub const LIMIT: Duration = Duration::from_secs(600);
+pub const LIMIT: Duration = Duration::from_mins(10);
 
 /// What became of a lock.
 #[derive(Debug)]

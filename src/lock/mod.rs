@@ -226,10 +226,11 @@ fn read_parts(tree: &Tree, manifest: &RepoPath, manager: &Manager) -> Option<Vec
     }
     let nodes = document::read(manifest.file_name(), &text).ok()?;
     let node = nodes.first()?;
-    let parts = manager.reads.iter().map(|keys| {
+    let parts = manager.reads.iter().flat_map(|keys| {
         let keys: Vec<&str> = keys.split('.').collect();
         let leaves = node.at(&keys).map(document::Node::leaves).unwrap_or_default();
-        leaves.iter().map(|(keys, _, value)| format!("{}={value}\n", keys.join("."))).collect()
+        let said = leaves.into_iter().map(|(below, _, value)| format!("{below:?}={value}"));
+        std::iter::once(format!("{keys:?}")).chain(said).collect::<Vec<_>>()
     });
     Some(parts.collect())
 }
