@@ -339,12 +339,13 @@ impl Open {
     /// What its user is asked.
     #[must_use]
     pub fn question(&self) -> String {
+        let lock = &self.lock;
         let does = match self.rule {
-            Some(MISSING | IGNORED) => "make",
-            Some(INCOMPLETE) => "complete",
-            _ => "bring up to date",
+            Some(MISSING | IGNORED) => format!("make {lock}"),
+            Some(INCOMPLETE) => format!("complete {lock}"),
+            _ => format!("bring {lock} up to date"),
         };
-        format!("{does} {} with `{}`? it asks the registry", self.lock, self.command_line())
+        format!("{does} with `{}`? it asks the registry", self.command_line())
     }
 
     /// Whether it stands for what a rule found in a place.

@@ -46,8 +46,9 @@ mod tests {
     use crate::merge::text::Text;
 
     fn without(text: &str, number: usize, lock: &str) -> Option<String> {
-        let edit = unignore(text, number, lock)?;
-        Some(Text::read(text.as_bytes()).unwrap().write(vec![edit]))
+        let file = Text::read(text.as_bytes()).unwrap();
+        let edit = unignore(file.lines(), number, lock)?;
+        Some(file.write(vec![edit]))
     }
 
     #[test]
