@@ -112,7 +112,7 @@ pub struct Add {
 /// What lies between a plan and the disk.
 #[derive(Clone, Debug, Args)]
 pub struct Writing {
-    /// Ask nothing: take every change. So it is without a terminal, too
+    /// Ask nothing: take every change, and run nothing. So it is without a terminal, too
     #[arg(long, short)]
     pub yes: bool,
 
@@ -124,6 +124,9 @@ pub struct Writing {
     #[arg(long)]
     pub allow_dirty: bool,
 
+    #[command(flatten)]
+    pub locks: Locks,
+
     /// Run this in a changed copy first; write nothing if it fails
     #[arg(long, value_name = "COMMAND")]
     pub verify: Option<String>,
@@ -131,6 +134,19 @@ pub struct Writing {
     /// Write the changes as a patch for `git apply` instead (`-`: to stdout)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["dry_run", "diff", "json"])]
     pub patch: Option<PathBuf>,
+}
+
+/// Whether package managers are run.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Locks {
+    /// Have the project's own package manager make the locks, in a copy; it may use the network [default: ask at a
+    /// terminal, else say what to run]
+    #[arg(long)]
+    pub lock: bool,
+
+    /// Run no package manager, and say what to run
+    #[arg(long, conflicts_with = "lock")]
+    pub no_lock: bool,
 }
 
 /// What becomes of a plan where a file is in conflict.

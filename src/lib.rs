@@ -10,6 +10,7 @@
 pub mod answers;
 pub mod apply;
 pub mod check;
+mod child;
 pub mod cli;
 pub mod commands;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod factor;
 mod git;
 mod git_index;
 mod interrupt;
+pub mod lock;
 pub mod mend;
 pub mod merge;
 pub mod plan;

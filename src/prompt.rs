@@ -80,6 +80,19 @@ pub fn choose(plan: Plan, about_conflicts: bool, diff: &dyn Fn(&Change) -> Strin
     chosen
 }
 
+/// Asks for leave.
+///
+/// # Errors
+/// As [`choose`].
+pub fn confirm(question: &str) -> Result<bool> {
+    interrupt::listen();
+    let diff: &dyn Fn(&Change) -> String = &|_| String::new();
+    let chooser = Chooser { term: Term::stderr(), theme: ColorfulTheme::default(), diff };
+    let choice = chooser.ask(question, &OF_CHANGE[..2], None);
+    chooser.term.show_cursor()?;
+    Ok(choice? == Choice::Yes)
+}
+
 struct Chooser<'a> {
     term: Term,
     theme: ColorfulTheme,

@@ -1,17 +1,14 @@
 //! Runs a command of the user's on a changed copy of a repository, before the repository itself is changed.
 
-#![expect(clippy::disallowed_methods, reason = "the home of the user's own command")]
-
-use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use crate::apply::Scratch;
+use crate::child::{self, Ending};
 use crate::error::{Error, Result};
+use crate::git_index;
 use crate::plan::Plan;
 use crate::tree::Tree;
-use crate::{git_index, interrupt};
 
 /// How much is shown of what a command that fails has printed.
 const LINES: usize = 20;
@@ -26,27 +23,12 @@ pub fn verify(plan: &Plan, command: &str) -> Result<()> {
     files.extend(git_index::tracked(&plan.root).into_iter().flatten());
     let scratch = Scratch::lay(plan, &files)?;
     let unrunnable = |error| Error::Unrunnable { command: command.to_owned(), error };
-    let (output, errors) = scratch.output()?;
-    let mut child = Command::new("sh")
-        .args(["-c", command])
-        .current_dir(scratch.path())
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors)
-        .spawn()
-        .map_err(unrunnable)?;
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(unrunnable)? {
-            break status;
-        }
-        if let Err(interrupted) = interrupt::check() {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(interrupted);
-        }
-        thread::sleep(Duration::from_millis(20));
+    let words = ["sh", "-c", command];
+    let status = match child::run(&scratch, &scratch.path(), &words, &BTreeMap::new(), None)? {
+        Ending::Exited(status) => status,
+        Ending::Unstarted(error) => return Err(unrunnable(error)),
+        Ending::TimedOut => return Err(unrunnable(io::ErrorKind::TimedOut.into())),
     };
-    interrupt::check()?;
     if status.success() {
         return Ok(());
     }

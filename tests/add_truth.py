@@ -48,8 +48,8 @@ def check(folder):
 
 
 def add(folder):
-    """Adds all factors; where a file is in conflict, all but that one."""
-    return json.loads(dozen("add", "all", "--yes", "--on-conflict", "skip", "--json", "--path", folder,
+    """Adds all factors, with locks by the package managers here; where a file is in conflict, all but that one."""
+    return json.loads(dozen("add", "all", "--yes", "--lock", "--on-conflict", "skip", "--json", "--path", folder,
                             codes=(0, 3)))
 
 
@@ -77,7 +77,7 @@ def try_on(checkout, copy, diffs):
     files, report = read(copy), check(copy)
     before, unread = list_verdicts(report), {said["path"] for said in report["unread"]}
     if diffs:
-        (diffs / f"{checkout.name}.diff").write_text(dozen("add", "all", "--dry-run", "--diff", "--path", copy, codes=(0, 3)))
+        (diffs / f"{checkout.name}.diff").write_text(dozen("add", "all", "--lock", "--dry-run", "--diff", "--path", copy, codes=(0, 3)))
     added = add(copy)
     written, report = read(copy), check(copy)
     after = list_verdicts(report)

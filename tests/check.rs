@@ -186,6 +186,42 @@ fn sarif_is_what_its_schema_says() {
 }
 
 #[test]
+fn an_image_installs_by_the_lock() {
+    let finds = |image: &str| {
+        let package = "{\"dependencies\": {\"express\": \"5\"}}";
+        let files = [("package.json", package), ("package-lock.json", "{}"), ("Dockerfile", image)];
+        let found = judge_texts(&files).findings.into_iter();
+        found.filter(|found| found.rule == "image-without-lock").count() > 0
+    };
+    for (image, is_found) in [
+        ("FROM node:24\nCOPY package.json .\nRUN npm install\nCOPY . .\n", true),
+        ("FROM node:24\nCOPY [\"package.json\", \"./\"]\nRUN npm i\n", true),
+        ("FROM node:24\nCOPY package*.json ./\nRUN npm install\n", false),
+        ("FROM node:24\nCOPY package.json package-lock.json ./\nRUN npm ci\n", false),
+        ("FROM node:24\nCOPY package.json ./\nCOPY package-lock.json ./\nRUN npm ci\n", false),
+        ("FROM node:24\nCOPY package.json .\nCOPY . .\nRUN npm ci\n", false),
+        ("FROM node:24\nCOPY package.json .\nRUN npm install\nCOPY . .\nRUN npm ci\n", false),
+        ("FROM node:24\nCOPY web/package.json .\nRUN npm install\n", false),
+        ("FROM node:24 AS a\nFROM node:24\nCOPY --from=a package.json .\nRUN npm ci\n", false),
+        ("FROM node:24\nCOPY package.json .\nCMD [\"node\", \"app.js\"]\n", false),
+    ] {
+        assert_eq!(finds(image), is_found, "{image}");
+    }
+}
+
+#[test]
+fn what_git_is_told_to_keep_is_not_ignored() {
+    let manifest = ("Cargo.toml", "[package]\nname = \"a\"\n[dependencies]\naxum = \"0.8\"\n");
+    let rules = |ignored: &str| -> Vec<String> {
+        let found = judge_texts(&[manifest, (".gitignore", ignored)]).findings.into_iter();
+        found.map(|found| found.rule).filter(|rule| rule.starts_with("lock-")).collect()
+    };
+    assert_eq!(rules("*.lock\n"), ["lock-ignored"]);
+    assert_eq!(rules("*.lock\n!Cargo.lock\n"), ["lock-missing"]);
+    assert_eq!(rules("!Cargo.lock\n*.lock\n"), ["lock-ignored"]);
+}
+
+#[test]
 fn the_exit_code_follows_the_verdict_that_is_asked_for() {
     let place = Place::new();
     place.write("Cargo.toml", "[package]\nname = \"a\"\n[dependencies]\naxum = \"0.8\"\n");

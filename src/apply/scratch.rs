@@ -28,28 +28,44 @@ impl Scratch {
     /// # Errors
     /// A file cannot be read, or there is no room.
     pub fn lay(plan: &Plan, files: &BTreeSet<RepoPath>) -> Result<Self> {
+        let scratch = Self::copy(plan, files)?;
+        scratch.link_dependencies(plan, files)?;
+        Ok(scratch)
+    }
+
+    /// Copies `files` and nothing else, and carries `plan` out in the copy.
+    ///
+    /// # Errors
+    /// As [`Self::lay`].
+    pub fn copy(plan: &Plan, files: &BTreeSet<RepoPath>) -> Result<Self> {
         let unwritable = |error| Error::Unwritable { path: std::env::temp_dir(), error };
-        let folder = tempfile::TempDir::with_prefix("dozen-verify-").map_err(unwritable)?;
+        let folder = tempfile::TempDir::with_prefix("dozen-copy-").map_err(unwritable)?;
         let scratch = Self { folder };
         fs::create_dir(scratch.path()).map_err(unwritable)?;
-        let mut folders = BTreeSet::from([PathBuf::new()]);
         for path in files {
             interrupt::check()?;
-            folders.extend(path.folders().map(|folder| PathBuf::from(folder.as_str())));
             let (from, to) = (plan.root.join(path), scratch.path().join(path));
-            copy(&from, &to).map_err(|error| Error::Unreadable { path: from, error })?;
+            copy_node(&from, &to).map_err(|error| Error::Unreadable { path: from, error })?;
+        }
+        scratch.carry_out(plan)?;
+        Ok(scratch)
+    }
+
+    fn link_dependencies(&self, plan: &Plan, files: &BTreeSet<RepoPath>) -> Result<()> {
+        let mut folders = BTreeSet::from([PathBuf::new()]);
+        for path in files {
+            folders.extend(path.folders().map(|folder| PathBuf::from(folder.as_str())));
         }
         for folder in folders {
             for name in DEPENDENCY_FOLDERS {
                 let (from, to) =
-                    (plan.root.join(&folder).join(name), scratch.path().join(&folder).join(name));
+                    (plan.root.join(&folder).join(name), self.path().join(&folder).join(name));
                 if from.is_dir() && !to.exists() {
-                    link(&from, &to).map_err(unwritable)?;
+                    link(&from, &to).map_err(|error| Error::Unwritable { path: to, error })?;
                 }
             }
         }
-        scratch.carry_out(plan)?;
-        Ok(scratch)
+        Ok(())
     }
 
     fn carry_out(&self, plan: &Plan) -> Result<()> {
@@ -90,7 +106,7 @@ impl Scratch {
 }
 
 /// Copies a file with its mode, or a link as it is. What is neither is left out, as git does.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_node(from: &Path, to: &Path) -> io::Result<()> {
     let kind = match from.symlink_metadata() {
         Ok(found) => found.file_type(),
         // Tracked, and not there.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::case::{Case, Judgement};
+use super::facts::image::{Image, Instruction};
 use super::facts::manifest::{App, Dependency, is_requirements, lock_names};
 use super::facts::reach::Reached;
 use super::finding::Place;
@@ -148,6 +149,19 @@ const MODULES: [(&str, &[&str]); 44] = [
     ("yaml", &["pyyaml", "ruamel-yaml"]),
 ];
 
+/// What installs in an image, where one file locks it.
+const INSTALLS: [&str; 9] = [
+    "npm ci",
+    "npm i",
+    "pnpm i",
+    "yarn install",
+    "yarn --",
+    "bun i",
+    "cargo build",
+    "cargo fetch",
+    "cargo install",
+];
+
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     if facts.apps.is_empty() {
@@ -182,11 +196,9 @@ fn judge_locked(case: &mut Case<'_>, app: &App) -> Result<()> {
     let at = app.dependencies.first().map_or(app.line, |first| first.line.saturating_sub(1).max(1));
     if let Some(lock) = &app.lock {
         case.mark("locked", Place::line(lock.clone(), 1), lock.file_name())?;
-        return case.mark(
-            "declared",
-            Place::line(app.manifest.clone(), at),
-            app.manifest.file_name(),
-        );
+        let place = Place::line(app.manifest.clone(), at);
+        case.mark("declared", place, app.manifest.file_name())?;
+        return copy_without_lock(case, app);
     }
     // A package of a workspace, or one that only configures tools, has none of its own.
     if !app.serves()
@@ -237,12 +249,17 @@ fn find_stale<'a>(case: &Case<'_>, app: &'a App) -> Option<&'a Dependency> {
 
 /// The lines of ignore files that keep the lock file out.
 fn find_ignoring(case: &Case<'_>, app: &App) -> Vec<(RepoPath, usize, String)> {
-    let mut found = Vec::new();
+    let mut found: Vec<(RepoPath, usize, String)> = Vec::new();
     for (path, source) in case.sources.iter().filter(|(path, _)| path.file_name() == ".gitignore") {
         if !app.folder().starts_with(folder_of(path)) {
             continue;
         }
         for (number, text) in numbered(&source.text) {
+            if let Some(kept) = text.trim().strip_prefix('!') {
+                found
+                    .retain(|(file, _, name)| file != path || name != kept.trim_start_matches('/'));
+                continue;
+            }
             let pattern = text.trim().trim_start_matches('/').trim_start_matches("**/");
             let name = lock_names(app.language).iter().find(|name| {
                 pattern == **name
@@ -261,18 +278,59 @@ fn find_ignoring(case: &Case<'_>, app: &App) -> Vec<(RepoPath, usize, String)> {
 /// An image that is built from the manifest alone.
 fn copy_without_lock(case: &mut Case<'_>, app: &App) -> Result<()> {
     let facts = case.facts;
+    let manifest = app.manifest.file_name();
     for image in &facts.images {
-        let copies = |name: &str| {
-            image
-                .named("COPY")
-                .find(|found| found.text.split_whitespace().any(|word| word.ends_with(name)))
+        let is_found = |copy: &&Instruction| match &app.lock {
+            Some(lock) => copies(image, copy, app) && installs_without(image, copy, lock),
+            None => copy.text.split_whitespace().any(|word| word.ends_with(manifest)),
         };
-        if let Some(found) = copies(app.manifest.file_name()) {
-            let place = image.place(found);
-            case.mark("image-without-lock", place, app.manifest.file_name())?;
+        if let Some(copy) = image.named("COPY").find(is_found) {
+            case.mark("image-without-lock", image.place(copy), manifest)?;
         }
     }
     Ok(())
+}
+
+/// The words of a copy that name what is copied.
+fn copied(copy: &Instruction) -> Vec<&str> {
+    let is_sign = |c: char| c.is_whitespace() || "[],\"".contains(c);
+    let mut words: Vec<&str> = copy.text.split(is_sign).filter(|word| !word.is_empty()).collect();
+    words.pop();
+    if words.iter().any(|word| word.starts_with("--from=")) { Vec::new() } else { words }
+}
+
+/// Whether it is the manifest of that app that is copied, and not one of the same name.
+fn copies(image: &Image, copy: &Instruction, app: &App) -> bool {
+    let (manifest, is_beside) = (app.manifest.as_str(), folder_of(&image.path) == app.folder());
+    copied(copy)
+        .iter()
+        .map(|word| word.trim_start_matches("./"))
+        .any(|word| word == manifest || is_beside && word == app.manifest.file_name())
+}
+
+/// Whether what follows the copy of a manifest installs, and the lock is not there at the last.
+fn installs_without(image: &Image, manifest: &Instruction, lock: &RepoPath) -> bool {
+    let name = lock.file_name();
+    let is_lock = |word: &str| match word.rsplit(['/', '=']).next().unwrap_or_default() {
+        "." | "" => true,
+        last => last
+            .split_once('*')
+            .map_or(last == name, |(start, end)| name.starts_with(start) && name.ends_with(end)),
+    };
+    let stage: Vec<&Instruction> =
+        image.instructions.iter().filter(|found| found.stage == manifest.stage).collect();
+    let installs = |found: &&&Instruction| {
+        found.name == "RUN"
+            && found.line > manifest.line
+            && INSTALLS.iter().any(|install| found.text.contains(install))
+    };
+    let Some(install) = stage.iter().rfind(installs) else { return false };
+    let is_mounted = install.text.contains(&format!("={name}"));
+    let mut before = stage.iter().take_while(|found| found.line < install.line);
+    !is_mounted
+        && !before.any(|found| {
+            matches!(found.name.as_str(), "COPY" | "ADD") && copied(found).into_iter().any(is_lock)
+        })
 }
 
 /// Python has lists that are complete when a tool wrote them, and locks.

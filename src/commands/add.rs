@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::check::{read_baseline, read_repository};
+use super::lock::{self, Wish};
 use super::settle::{self, Ending};
 use crate::answers::record;
 use crate::check::allow::{BASELINE, Baseline};
@@ -17,7 +19,7 @@ use crate::mend::{self, Ground};
 use crate::plan::{Instruction, Plan};
 use crate::service::detect;
 use crate::templates;
-use crate::tree::Tree;
+use crate::tree::{RepoPath, Tree};
 use crate::ui::{PlanReport, Ui};
 
 pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
@@ -25,7 +27,8 @@ pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
     let named = Named::parse(&arguments.factors)?;
     super::recover(&root, ui)?;
     let found = Found::read(&root)?;
-    let mut plan = found.plan(&root, &named.factors, arguments.stack.as_deref())?;
+    let stack = arguments.stack.as_deref();
+    let mut plan = found.plan(&root, &named.factors, stack, Lay::Files)?;
     if !named.each {
         leave_conflicts(&mut plan);
     }
@@ -36,6 +39,10 @@ pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
         }
         output.dry_run |= !ui.is_interactive() && !arguments.writing.yes;
     }
+
+    let wish = Wish::of(&arguments.writing, output, ui);
+    let mend = |after: &Found| after.plan(&root, &named.factors, stack, Lay::Nothing);
+    let plan = lock::close(&found, plan, wish, mend, ui)?;
 
     let has_work = !plan.is_empty();
     let settled = settle::settle(plan, &arguments.writing, output, ui)?;
@@ -77,17 +84,24 @@ impl Named {
 }
 
 /// A repository and what `check` says of it.
-struct Found {
-    rules: Rules,
-    tree: Tree,
+pub struct Found {
+    rules: Rc<Rules>,
+    pub tree: Tree,
     repository: Repository,
     baseline: Option<Baseline>,
-    report: Report,
+    pub report: Report,
+}
+
+/// Whether a plan is made of the files of factors, too, or of mends alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lay {
+    Files,
+    Nothing,
 }
 
 impl Found {
     fn read(root: &Path) -> Result<Self> {
-        let rules = Rules::load()?;
+        let rules = Rc::new(Rules::load()?);
         let (tree, repository) = read_repository(root)?;
         let baseline = read_baseline(&root.join(BASELINE), false)?;
         let report =
@@ -95,8 +109,35 @@ impl Found {
         Ok(Self { rules, tree, repository, baseline, report })
     }
 
+    /// What a plan leaves of it, where locks that were hidden are no more.
+    ///
+    /// # Errors
+    /// An embedded rule is broken: a defect of this build.
+    pub fn after(&self, plan: &Plan, hidden: &[RepoPath]) -> Result<Self> {
+        let mut tree = self.tree.with(&plan.changes);
+        tree.add_files(hidden.iter().cloned());
+        let report = self.judge(tree.with(&[]))?;
+        Ok(Self {
+            rules: Rc::clone(&self.rules),
+            tree,
+            repository: self.repository.clone(),
+            baseline: self.baseline.clone(),
+            report,
+        })
+    }
+
+    fn judge(&self, tree: Tree) -> Result<Report> {
+        check::check(tree, self.repository.clone(), &self.rules, self.baseline.as_ref(), &[])
+    }
+
     /// What is to be done for these factors: nothing for one that is met.
-    fn plan(&self, root: &Path, factors: &BTreeSet<Factor>, stack: Option<&str>) -> Result<Plan> {
+    fn plan(
+        &self,
+        root: &Path,
+        factors: &BTreeSet<Factor>,
+        stack: Option<&str>,
+        lay: Lay,
+    ) -> Result<Plan> {
         let is_met = |factor: Factor| {
             let mut said = self.report.factors.iter();
             said.any(|said| said.factor == factor && said.verdict == Verdict::Met)
@@ -109,12 +150,11 @@ impl Found {
         let lacking = if is_own { factors } else { &short };
         let layers: Vec<_> = lacking
             .iter()
+            .filter(|_| lay == Lay::Files)
             .flat_map(|&factor| templates::find_layer(&service.stack, factor))
             .collect();
         let layers = templates::render(&layers, &service)?;
-        let judge = |tree: Tree| {
-            check::check(tree, self.repository.clone(), &self.rules, self.baseline.as_ref(), &[])
-        };
+        let judge = |tree: Tree| self.judge(tree);
         let web = service.facts.processes.iter().find(|process| process.name == "web");
         let web = web.map(|process| process.command.as_str());
         let before = &self.report;

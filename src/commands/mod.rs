@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod explain;
 mod list;
+mod lock;
 mod man;
 mod new;
 #[cfg(target_os = "linux")]

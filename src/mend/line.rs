@@ -1,7 +1,9 @@
 //! Mends files that are lists of lines, at the line of a finding, with those that a `\` continues it by.
 
+use regex::Regex;
+
 use super::Edits;
-use super::recipe::Recipe;
+use super::recipe::{Also, Recipe};
 use crate::check::finding::Place;
 use crate::merge::text::{self, Insert};
 
@@ -33,7 +35,19 @@ pub fn mend(recipe: &Recipe, text: &str, place: &Place) -> Option<Edits> {
     } else {
         narrow(start, line, &after)
     };
-    Some(Edits { edits: vec![edit], variables })
+    let others = recipe.also.iter().filter_map(|also| replace_once(text, also));
+    Some(Edits { edits: [edit].into_iter().chain(others).collect(), variables })
+}
+
+/// What else becomes of a line, where only one is like that.
+fn replace_once(text: &str, also: &Also) -> Option<Insert> {
+    let pattern = Regex::new(&format!("(?m){}", also.at.as_str()?)).ok()?;
+    let mut found = pattern.captures_iter(text);
+    let (Some(captures), None) = (found.next(), found.next()) else { return None };
+    let line = captures.get(0)?;
+    let mut after = String::new();
+    captures.expand(&also.replace, &mut after);
+    Some(narrow(line.start(), line.as_str(), &after))
 }
 
 /// What makes one text of the other and touches no more than differs, so that two may change the same line.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use super::recipe::Recipe;
+use crate::merge;
 use crate::merge::text::{Insert, Text};
 use crate::service::detect::list_words;
 use crate::tree::{Entry, RepoPath, Tree};
@@ -21,12 +22,20 @@ const MANIFESTS: [&str; 7] = [
 
 /// Whether one of these packages is named by a manifest beside the file or above it.
 #[must_use]
-pub fn declares(tree: &Tree, path: &RepoPath, packages: &[String]) -> bool {
+pub fn declares(tree: &Tree, path: &RepoPath, packages: &[impl AsRef<str>]) -> bool {
     packages.is_empty()
         || manifests(tree, path, &MANIFESTS).any(|(_, text)| {
-            list_words(&text)
-                .any(|word| packages.iter().any(|package| package.eq_ignore_ascii_case(word)))
+            list_words(&text).any(|word| {
+                packages.iter().any(|package| package.as_ref().eq_ignore_ascii_case(word))
+            })
         })
+}
+
+/// Whether a file stands beside another one, and is not kept out of images.
+pub fn stands(tree: &Tree, path: &RepoPath, name: &str) -> bool {
+    let patterns = tree.text(&path.with_file_name(".dockerignore")).unwrap_or_default();
+    let beside = path.with_file_name(name);
+    tree.files().any(|file| *file == beside) && merge::ignores(&patterns, name) != Some(true)
 }
 
 /// The edits of manifests that a recipe asks for; nothing where one of them cannot be made.

@@ -1,9 +1,10 @@
 //! Decides how what `check` found is mended: by the recipe that its rule carries, at one anchor that leaves no
 //! doubt, or else by an instruction for a person.
 //!
-//! `recipe` is what rules say, `source`, `line` and `manifest` turn it into edits, `style` and `import` make them fit
+//! `recipe` is what rules say, `source`, `line`, `ignore` and `manifest` turn it into edits, `style` and `import` make them fit
 //! the file, and `verify` looks at the whole with the eyes of `check` before anybody writes it. All is pure.
 
+mod ignore;
 mod import;
 mod line;
 mod manifest;
@@ -15,8 +16,9 @@ mod verify;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use self::manifest::declares;
 use self::recipe::Recipe;
-pub use self::verify::{Ground, settle};
+pub use self::verify::{Ground, is_no_worse, settle};
 use crate::check::finding::{Finding, Place, Severity};
 use crate::check::language::Grammar;
 use crate::check::rule::{Rule, Rules};
@@ -96,7 +98,14 @@ fn mend<'r>(
         if !manifest::declares(tree, &place.path, &recipe.packages) {
             continue;
         }
-        let edited = edit(rule, recipe, &place.path, file.lines(), place)?;
+        if recipe.stands.as_ref().is_some_and(|name| !manifest::stands(tree, &place.path, name)) {
+            continue;
+        }
+        let edited = if recipe.unignores {
+            ignore::mend(tree, file.lines(), place)?
+        } else {
+            edit(rule, recipe, &place.path, file.lines(), place)?
+        };
         let Some(Edits { edits, variables }) = edited else { continue };
         let mut all = BTreeMap::from([(place.path.clone(), edits)]);
         let Some(needed) = manifest::need(tree, recipe, &place.path) else { continue };

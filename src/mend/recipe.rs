@@ -17,6 +17,8 @@ pub struct Recipe {
     /// It needs one of these packages among the dependencies.
     #[serde(default)]
     pub packages: Vec<String>,
+    /// It needs a file of this name beside the one of the finding, where an image may have it.
+    pub stands: Option<String>,
     /// It needs this in the file.
     #[serde(default, with = "maybe_pattern")]
     pub only_if: Option<Regex>,
@@ -55,6 +57,10 @@ pub struct Recipe {
     /// What that becomes, with `$1` for a group; the line goes where this is empty.
     pub becomes: Option<String>,
 
+    /// It is a line that keeps a lock out of git: the service's own comes back.
+    #[serde(default)]
+    pub unignores: bool,
+
     /// Features that a crate then needs.
     #[serde(default)]
     pub features: BTreeMap<String, Vec<String>>,
@@ -73,7 +79,8 @@ pub struct Recipe {
     pub examples: Vec<Example>,
 }
 
-/// An anchor that goes with the first, and what comes in its place.
+/// An anchor that goes with the first, and what comes in its place. In a list of lines it is a pattern, and nothing
+/// becomes of several lines like that.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Also {

@@ -151,11 +151,14 @@ impl Ground<'_> {
                 let count = |tally: &BTreeMap<_, usize>| tally.get(key).copied().unwrap_or(0);
                 count(&has) + mends <= count(&had)
             })
-            && (self.is_own
-                || Factor::ALL
-                    .into_iter()
-                    .all(|factor| standing(after, factor) <= standing(self.before, factor)))
+            && (self.is_own || is_no_worse(self.before, after))
     }
+}
+
+/// Whether no factor stands worse than it did.
+#[must_use]
+pub fn is_no_worse(before: &Report, after: &Report) -> bool {
+    Factor::ALL.into_iter().all(|factor| standing(after, factor) <= standing(before, factor))
 }
 
 /// Whether a parser makes as much of a file as it did before.

@@ -1,5 +1,6 @@
 //! Owns files that are a list of lines: `.gitignore`, `.dockerignore`, `Procfile`, `.env.example`.
 
+use ignore::Match;
 use ignore::gitignore::GitignoreBuilder;
 
 use super::Conflict;
@@ -57,6 +58,21 @@ pub fn lines(kind: Lines, base: &[u8], addition: &str) -> Result<String, Conflic
         Ok(merged)
     } else {
         Err(Conflict::new("its lines cannot be kept in order".to_owned(), &missing))
+    }
+}
+
+/// What patterns, as `.gitignore` and `.dockerignore` have them, say of a path beside them: whether it is ignored;
+/// nothing where none is about it.
+#[must_use]
+pub fn ignores(patterns: &str, path: &str) -> Option<bool> {
+    let mut builder = GitignoreBuilder::new("");
+    for line in patterns.lines() {
+        // What is no pattern ignores nothing.
+        let _ = builder.add_line(None, line);
+    }
+    match builder.build().ok()?.matched_path_or_any_parents(path, false) {
+        Match::None => None,
+        said => Some(said.is_ignore()),
     }
 }
 

@@ -20,7 +20,7 @@ use text::{Insert, Text};
 use tree::{Gap, Node, Source};
 use value::Value;
 
-pub use lines::{Lines, lines};
+pub use lines::{Lines, ignores, lines};
 
 /// A format whose structure a merge understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -45,7 +45,7 @@ pub struct Script {
 }
 
 /// Packages of which one makes an app a service.
-const SERVERS: [&str; 50] = [
+pub const SERVERS: [&str; 50] = [
     "express",
     "fastify",
     "koa",
