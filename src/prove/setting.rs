@@ -297,12 +297,11 @@ impl Setting {
             }
             let heard = web.listening();
             let factor = if heard.is_empty() { Factor::Codebase } else { Factor::PortBinding };
-            let what = match heard.first() {
-                Some(address) => format!("PORT is {}, and it listens on {address}", stage.port),
-                None => {
-                    let strangers = self.subject.strangers().unwrap_or_default();
-                    format!("{error:#}\n{}\n{strangers}", web.transcript().tail())
-                }
+            let what = if let Some(address) = heard.first() {
+                format!("PORT is {}, and it listens on {address}", stage.port)
+            } else {
+                let strangers = self.subject.strangers().unwrap_or_default();
+                format!("{error:#}\n{}\n{strangers}", web.transcript().tail())
             };
             let (sentence, hint) = if heard.is_empty() {
                 (serves, "say how it is started with --web COMMAND")
