@@ -143,7 +143,7 @@ fn find_places(rules: &Rules, rule: &Rule, recipe: &Recipe, name: &str, text: &s
         let marks = scan::scan_text(rules, rule, grammar, text).unwrap();
         return marks.into_iter().map(|mark| Place { path: path(name), ..mark.place }).collect();
     }
-    if recipe.line.is_some() {
+    if recipe.line.is_some() || recipe.once.is_some() {
         let places = (1..=text.lines().count()).map(|line| Place::line(path(name), line));
         let fits = |place: &Place| mend::mend_example(rule, recipe, text, place).unwrap().is_some();
         return places.filter(fits).collect();
@@ -173,7 +173,9 @@ fn every_recipe_makes_of_its_examples_what_they_say() {
     for rule in rules.all() {
         for (number, recipe) in rule.mends.iter().enumerate() {
             let who = format!("{} mends[{number}]", rule.id);
-            if recipe.examples.is_empty() && (recipe.line.is_some() || recipe.at.is_some()) {
+            if recipe.examples.is_empty()
+                && (recipe.line.is_some() || recipe.at.is_some() || recipe.once.is_some())
+            {
                 wrong.push(format!("{who} has no example"));
             }
             for example in &recipe.examples {

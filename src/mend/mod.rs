@@ -8,8 +8,10 @@ mod import;
 mod line;
 mod manifest;
 pub mod recipe;
+mod shot;
 mod source;
 mod style;
+mod task;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,6 +98,19 @@ fn mend<'r>(
         if !manifest::declares(tree, &place.path, &recipe.packages) {
             continue;
         }
+        if recipe.once.is_some() {
+            let Some(moved) = task::mend(tree, recipe, place) else { continue };
+            return Ok(Some(Mend {
+                rule: rule.id.clone(),
+                factor: rule.factor,
+                place: place.clone(),
+                says: recipe.says.clone(),
+                remark: moved.remark,
+                edits: moved.edits,
+                variables: BTreeMap::new(),
+                release: None,
+            }));
+        }
         let edited = edit(rule, recipe, &place.path, file.lines(), place)?;
         let Some(Edits { edits, variables }) = edited else { continue };
         let mut all = BTreeMap::from([(place.path.clone(), edits)]);
@@ -153,6 +168,12 @@ pub fn mend_example(
     place: &Place,
 ) -> Result<Option<String>> {
     let Ok(file) = Text::read(text.as_bytes()) else { return Ok(None) };
+    if recipe.once.is_some() {
+        let content = Content { bytes: text.into(), executable: false };
+        let tree = Tree::from_files([(place.path.clone(), content)]);
+        let moved = task::mend(&tree, recipe, place);
+        return Ok(moved.and_then(|mut moved| Some(file.write(moved.edits.remove(&place.path)?))));
+    }
     let edits = edit(rule, recipe, &place.path, file.lines(), place)?;
     Ok(edits.map(|edits| file.write(edits.edits)))
 }
@@ -178,8 +199,12 @@ fn assemble(tree: &Tree, mends: &[&Mend], web: Option<&str>) -> (Vec<Change>, Ve
                 edits.push(edit.clone());
             }
         }
-        let mut does: Vec<String> = of_path().map(|mend| mend.says.clone()).collect();
-        does.dedup();
+        let mut does: Vec<String> = Vec::new();
+        for mend in of_path().filter(|mend| mend.edits[path] != []) {
+            if !does.contains(&mend.says) {
+                does.push(mend.says.clone());
+            }
+        }
         Some(Change {
             path: path.clone(),
             factor: of_path().map(|mend| mend.factor).next(),

@@ -6,7 +6,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::check::rule::maybe_pattern;
+use crate::check::rule::{maybe_pattern, pattern};
 
 /// One way to mend what a rule finds. It fits where each of its conditions holds and its anchor stands exactly once.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,6 +54,12 @@ pub struct Recipe {
     pub line: Option<Regex>,
     /// What that becomes, with `$1` for a group; the line goes where this is empty.
     pub becomes: Option<String>,
+    /// Other lines that go with it, of which at least one has to stand there; what both call `image` is the same.
+    #[serde(default)]
+    pub also_lines: Vec<AlsoLine>,
+
+    /// For commands that serve: which of their steps run once, before.
+    pub once: Option<Once>,
 
     /// Features that a crate then needs.
     #[serde(default)]
@@ -73,12 +79,36 @@ pub struct Recipe {
     pub examples: Vec<Example>,
 }
 
+/// Which steps of a command are to run once, before a release, and no longer at every start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Once {
+    /// A step that does: the whole of it.
+    #[serde(with = "pattern")]
+    pub task: Regex,
+    /// A step that the task needs before it, and the rest too.
+    #[serde(with = "pattern")]
+    pub needs: Regex,
+    /// A step that may stand before the task and has nothing to do with it.
+    #[serde(with = "pattern")]
+    pub beside: Regex,
+}
+
 /// An anchor that goes with the first, and what comes in its place.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Also {
     pub at: Value,
     pub replace: String,
+}
+
+/// A line that goes with the first, and what it becomes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlsoLine {
+    #[serde(with = "pattern")]
+    pub line: Regex,
+    pub becomes: String,
 }
 
 /// Where the anchor has to stand.
