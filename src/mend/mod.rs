@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use self::recipe::Recipe;
 pub use self::verify::{Ground, settle};
+use crate::check::facts::workflow::is_workflow;
 use crate::check::finding::{Finding, Place, Severity};
 use crate::check::language::Grammar;
 use crate::check::rule::{Rule, Rules};
@@ -95,7 +96,9 @@ fn mend<'r>(
 ) -> Result<Option<Mend>> {
     let Some(file) = read(tree, &place.path) else { return Ok(None) };
     for recipe in recipes {
-        if !manifest::declares(tree, &place.path, &recipe.packages) {
+        if !manifest::declares(tree, &place.path, &recipe.packages)
+            || !recipe.tested_with.as_ref().is_none_or(|name| is_set_for_tests(tree, name))
+        {
             continue;
         }
         if recipe.once.is_some() {
@@ -130,6 +133,15 @@ fn mend<'r>(
         }));
     }
     Ok(None)
+}
+
+/// Whether no pipeline runs tests that miss a variable.
+fn is_set_for_tests(tree: &Tree, variable: &str) -> bool {
+    let runs = ["pytest", "manage.py test", "unittest", "tox", "nox", "make test", "flask test"];
+    tree.files().filter(|path| is_workflow(path)).all(|path| {
+        let text = tree.text(path).unwrap_or_default();
+        text.contains(variable) || !runs.iter().any(|word| text.contains(word))
+    })
 }
 
 /// The edits of a recipe in the file of the finding, of which this is the text without carriage returns.

@@ -23,6 +23,8 @@ pub struct Recipe {
     /// It is not for a file with this.
     #[serde(default, with = "maybe_pattern")]
     pub unless: Option<Regex>,
+    /// A variable that it takes the default of: a pipeline that runs tests has to set it already.
+    pub tested_with: Option<String>,
 
     /// The anchor, in ast-grep's language; what the rule matched where none is said.
     pub at: Option<Value>,
