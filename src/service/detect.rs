@@ -9,9 +9,11 @@ use super::{Backing, Process, Runtime, Service, Variable};
 use crate::answers::name::Name;
 use crate::answers::question::Question;
 use crate::answers::record;
+use crate::check::document;
+use crate::check::facts::{compose, platform};
 use crate::error::{Error, Result};
 use crate::stack::{Detection, Known, Stack};
-use crate::tree::Tree;
+use crate::tree::{RepoPath, Tree};
 
 const PROCFILE: &str = "Procfile";
 /// The names under which people list a service's variables.
@@ -89,8 +91,19 @@ fn read_signs(tree: &Tree, root: &Path, stack: &Stack) -> Result<Service> {
     if let Some(name) = COMPOSE_FILES.iter().find(|name| builds(tree, name)) {
         service.learnt.insert("image", (*name).to_owned());
     }
+    if let Some(name) = COMPOSE_FILES.iter().find(|name| tree.root_text(name).is_some()) {
+        service.learnt.insert("compose", (*name).to_owned());
+    }
+    if tree.root_text("Dockerfile").is_some() {
+        service.learnt.insert("dockerfile", "Dockerfile".to_owned());
+    }
     service.facts.processes = read_processes(tree, &mut service, signs.web.as_slice());
     attach_engines(&mut service, &signs.clients, &dependencies)?;
+    for backing in &mut service.facts.backing {
+        if let Some(major) = find_major(tree, &backing.engine) {
+            pin(backing, major);
+        }
+    }
     service.variables = read_variables(tree, stack)?;
     Ok(service)
 }
@@ -209,6 +222,40 @@ fn attach_engines(
     service.facts.backing =
         described.into_iter().filter(|backing| engines.contains(backing.engine.as_str())).collect();
     Ok(())
+}
+
+/// The one major version of an engine that pipelines, platforms and compose files name.
+fn find_major(tree: &Tree, engine: &str) -> Option<u32> {
+    let is_yaml =
+        |path: &&RepoPath| [".yaml", ".yml"].iter().any(|end| path.as_str().ends_with(end));
+    let mut majors = BTreeSet::new();
+    for path in tree.files().filter(is_yaml) {
+        let nodes = document::read(path.file_name(), &tree.text(path).unwrap_or_default());
+        for node in nodes.unwrap_or_default() {
+            let images =
+                node.leaves().into_iter().filter(|(keys, ..)| keys.last() == Some(&"image"));
+            let named = images.filter_map(|(_, _, image)| compose::engine(image));
+            let platform =
+                platform::databases(&node).map(|(engine, version)| (engine.to_owned(), version));
+            let versions = named.chain(platform).filter(|(named, _)| named == engine);
+            majors.extend(versions.map(|(_, version)| {
+                version?.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
+            }));
+        }
+    }
+    // Where one says nothing, or several differ, nobody can tell.
+    let mut majors = majors.into_iter();
+    majors.next().flatten().filter(|_| majors.next().is_none())
+}
+
+/// Takes a service in the version that is deployed.
+fn pin(backing: &mut Backing, major: u32) {
+    let name = backing.image.split(':').next().unwrap_or_default();
+    backing.image = format!("{name}:{major}");
+    // The image keeps its data one folder up since.
+    if backing.engine == "postgres" && major < 18 {
+        "/data".clone_into(&mut backing.data);
+    }
 }
 
 /// The variables that an example file lists, and those that the sources read, by name.
