@@ -13,6 +13,7 @@ mod source;
 mod style;
 mod task;
 mod verify;
+mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -114,7 +115,7 @@ fn mend<'r>(
                 release: None,
             }));
         }
-        let edited = edit(rule, recipe, &place.path, file.lines(), place)?;
+        let edited = edit(rule, recipe, tree, file.lines(), place)?;
         let Some(Edits { edits, variables }) = edited else { continue };
         let mut all = BTreeMap::from([(place.path.clone(), edits)]);
         let Some(needed) = manifest::need(tree, recipe, &place.path) else { continue };
@@ -148,7 +149,7 @@ fn is_set_for_tests(tree: &Tree, variable: &str) -> bool {
 fn edit(
     rule: &Rule,
     recipe: &Recipe,
-    path: &RepoPath,
+    tree: &Tree,
     text: &str,
     place: &Place,
 ) -> Result<Option<Edits>> {
@@ -157,37 +158,42 @@ fn edit(
     if !fits {
         return Ok(None);
     }
+    if recipe.version {
+        return Ok(version::mend(tree, text, place));
+    }
     if recipe.line.is_some() {
         return Ok(line::mend(recipe, text, place));
     }
     if recipe.dependency.is_some() && recipe.at.is_none() {
         return Ok(Some(Edits::default()));
     }
-    match Grammar::of(path.file_name(), text) {
+    match Grammar::of(place.path.file_name(), text) {
         Some(grammar) => source::mend(rule, recipe, grammar, text, place),
         None => Ok(None),
     }
 }
 
-/// What a rule's own recipes make of an example, given where the rule finds something in it.
+/// What a rule's own recipes make of an example, given where the rule finds something in it: each file that changes.
 ///
 /// # Errors
 /// The recipe is broken: a defect of this build.
 pub fn mend_example(
     rule: &Rule,
     recipe: &Recipe,
-    text: &str,
+    tree: &Tree,
     place: &Place,
-) -> Result<Option<String>> {
-    let Ok(file) = Text::read(text.as_bytes()) else { return Ok(None) };
-    if recipe.once.is_some() {
-        let content = Content { bytes: text.into(), executable: false };
-        let tree = Tree::from_files([(place.path.clone(), content)]);
-        let moved = task::mend(&tree, recipe, place);
-        return Ok(moved.and_then(|mut moved| Some(file.write(moved.edits.remove(&place.path)?))));
-    }
-    let edits = edit(rule, recipe, &place.path, file.lines(), place)?;
-    Ok(edits.map(|edits| file.write(edits.edits)))
+) -> Result<Option<BTreeMap<RepoPath, String>>> {
+    let Some(file) = read(tree, &place.path) else { return Ok(None) };
+    let edits = if recipe.once.is_some() {
+        task::mend(tree, recipe, place).map(|moved| moved.edits)
+    } else {
+        edit(rule, recipe, tree, file.lines(), place)?
+            .map(|edits| BTreeMap::from([(place.path.clone(), edits.edits)]))
+    };
+    let write = |(path, edits)| Some((read(tree, &path)?.write(edits), path));
+    Ok(edits.map(|edits| {
+        edits.into_iter().filter_map(write).map(|(text, path)| (path, text)).collect()
+    }))
 }
 
 fn read(tree: &Tree, path: &RepoPath) -> Option<Text> {
@@ -212,7 +218,7 @@ fn assemble(tree: &Tree, mends: &[&Mend], web: Option<&str>) -> (Vec<Change>, Ve
             }
         }
         let mut does: Vec<String> = Vec::new();
-        for mend in of_path().filter(|mend| mend.edits[path] != []) {
+        for mend in of_path().filter(|mend| !mend.edits[path].is_empty()) {
             if !does.contains(&mend.says) {
                 does.push(mend.says.clone());
             }

@@ -60,6 +60,10 @@ pub struct Recipe {
     #[serde(default)]
     pub also_lines: Vec<AlsoLine>,
 
+    /// The version on the line of the finding becomes that of the file which decides it.
+    #[serde(default)]
+    pub version: bool,
+
     /// For commands that serve: which of their steps run once, before.
     pub once: Option<Once>,
 
@@ -132,4 +136,15 @@ pub struct Example {
     pub path: Option<String>,
     pub before: String,
     pub after: String,
+    /// Other files, where it takes them too.
+    #[serde(default)]
+    pub beside: BTreeMap<String, Beside>,
+}
+
+/// Another file of an example; it stays where nothing comes after.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    pub before: String,
+    pub after: Option<String>,
 }

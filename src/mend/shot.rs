@@ -123,28 +123,28 @@ pub fn add(text: &str, service: &str, call: &Call) -> Option<Vec<Insert>> {
     addition.extend(command);
     if !waits.is_empty() {
         addition += "    depends_on:\n";
-        addition.extend(
-            waits.iter().map(|(name, condition)| {
-                format!("      {name}:\n        condition: {condition}\n")
-            }),
-        );
+        let wait = |(name, condition): &(String, &str)| {
+            format!("      {name}:\n        condition: {condition}\n")
+        };
+        addition.extend(waits.iter().map(wait));
     }
     for (name, _) in waits.iter().filter(|(_, condition)| *condition == "service_healthy") {
         let database = known.at(&[name])?;
         if database.get("healthcheck").is_none() {
-            let (_, test) = find_health(database)?;
-            addition += &format!(
-                "  {name}:\n    healthcheck:\n      test: {test}\n      interval: 2s\n      retries: 30\n"
-            );
+            let (_, probe) = find_health(database)?;
+            addition.extend(["  ", name, ":\n    healthcheck:\n      test: ", probe]);
+            addition.push_str("\n      interval: 2s\n      retries: 30\n");
         }
     }
-    let ended = format!("{NAME}:\n        condition: service_completed_successfully\n");
     let mut edits = Vec::new();
     match own.child("depends_on") {
         Some(list) if list.is_list() => {
-            edits.push(replace_list(text, own, list, said, NAME)?);
+            edits.push(replace_list(text, own, list, said)?);
         }
-        _ => addition += &format!("  {service}:\n    depends_on:\n      {ended}"),
+        _ => {
+            addition.extend(["  ", service, ":\n    depends_on:\n      ", NAME]);
+            addition.push_str(":\n        condition: service_completed_successfully\n");
+        }
     }
     edits.extend(merge::additions(Format::Yaml, text, &addition).ok()?);
     Some(edits)
@@ -185,31 +185,28 @@ fn find_health(service: &Read) -> Option<&'static (&'static str, &'static str)> 
     HEALTH.iter().find(|(known, _)| *known == engine)
 }
 
-/// The short list of what a service waits for, written out, with one more that has to end well.
-fn replace_list(text: &str, own: &Node, list: &Node, said: &Read, more: &str) -> Option<Insert> {
-    let inner = " ".repeat(text::indent(text, list.key.start).len());
-    let outer = text::indent(text, own.key.start).len();
-    let unit = " ".repeat(inner.len().checked_sub(outer)?.max(1));
-    let lines = &text[list.key.end..text::line_end(text, list.span.end)];
-    if lines.contains(['#', '&', '*']) {
+/// The short list of what a service waits for, written out, with what has to end well.
+fn replace_list(text: &str, own: &Node, list: &Node, said: &Read) -> Option<Insert> {
+    let span = list.key.end..text::line_end(text, list.span.end);
+    let indent = |node: &Node| text::indent(text, node.key.start).len();
+    let unit = indent(list).checked_sub(indent(own))?.max(1);
+    if text[span.clone()].contains(['#', '&', '*']) {
         return None;
     }
-    let mut block = String::from(":\n");
+    let mut waits = Vec::new();
     for item in said.at(&["depends_on"])?.items() {
-        block += &format!(
-            "{inner}{unit}{}:\n{inner}{unit}{unit}condition: service_started\n",
-            item.text()?
-        );
+        waits.push((item.text()?, "service_started"));
     }
-    block += &format!(
-        "{inner}{unit}{more}:\n{inner}{unit}{unit}condition: service_completed_successfully\n"
-    );
-    Some(Insert::replace(&(list.key.end..text::line_end(text, list.span.end)), block))
+    waits.push((NAME, "service_completed_successfully"));
+    let (outer, inner) = (" ".repeat(indent(list) + unit), " ".repeat(indent(list) + unit * 2));
+    let entry = |(name, condition)| format!("{outer}{name}:\n{inner}condition: {condition}\n");
+    let entries: String = waits.into_iter().map(entry).collect();
+    Some(Insert::replace(&span, format!(":\n{entries}")))
 }
 
 /// Lines of an entry, at the depth of the addition's; without comments.
 fn indent(lines: &str, depth: usize) -> String {
     let own =
         lines.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty());
-    own.map(|line| format!("    {}\n", &line[depth.min(line.len())..])).collect()
+    own.flat_map(|line| ["    ", &line[depth.min(line.len())..], "\n"]).collect()
 }

@@ -134,7 +134,6 @@ fn split(text: &str, span: Range<usize>) -> Option<Vec<Range<usize>>> {
                 rest.next();
             }
             (Some(open), _) if character == open => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(character),
             (None, '&') => {
                 rest.next_if(|(_, next)| *next == '&')?;
@@ -270,8 +269,7 @@ fn hand_on(tree: &Tree, image: &RepoPath, call: &Call, moved: &mut Moved) -> Opt
 
 /// Whether anything in it is deployed by Kubernetes.
 fn has_manifests(tree: &Tree) -> bool {
-    let is_yaml =
-        |path: &&RepoPath| path.as_str().ends_with(".yaml") || path.as_str().ends_with(".yml");
+    let is_yaml = |path: &&RepoPath| Format::of(path.as_str()) == Some(Format::Yaml);
     tree.files().filter(is_yaml).any(|path| {
         let text = tree.text(path).unwrap_or_default();
         ["kind: Deployment", "kind: StatefulSet", "serving.knative.dev"]

@@ -12,6 +12,7 @@ use crate::answers::record;
 use crate::check::document;
 use crate::check::facts::{compose, platform};
 use crate::error::{Error, Result};
+use crate::merge::Format;
 use crate::stack::{Detection, Known, Stack};
 use crate::tree::{RepoPath, Tree};
 
@@ -100,7 +101,9 @@ fn read_signs(tree: &Tree, root: &Path, stack: &Stack) -> Result<Service> {
     service.facts.processes = read_processes(tree, &mut service, signs.web.as_slice());
     attach_engines(&mut service, &signs.clients, &dependencies)?;
     for backing in &mut service.facts.backing {
-        if let Some(major) = find_major(tree, &backing.engine) {
+        let named = find_versions(tree, &backing.engine);
+        backing.is_there = named.iter().any(|(path, _)| compose::is_compose_name(path.file_name()));
+        if let Some(major) = agree(&named) {
             pin(backing, major);
         }
     }
@@ -224,28 +227,34 @@ fn attach_engines(
     Ok(())
 }
 
-/// The one major version of an engine that pipelines, platforms and compose files name.
-fn find_major(tree: &Tree, engine: &str) -> Option<u32> {
-    let is_yaml =
-        |path: &&RepoPath| [".yaml", ".yml"].iter().any(|end| path.as_str().ends_with(end));
-    let mut majors = BTreeSet::new();
+/// The major versions of an engine that pipelines, platforms and compose files name, each with its file.
+fn find_versions(tree: &Tree, engine: &str) -> Vec<(RepoPath, Option<u32>)> {
+    let is_yaml = |path: &&RepoPath| Format::of(path.as_str()) == Some(Format::Yaml);
+    let mut found = Vec::new();
     for path in tree.files().filter(is_yaml) {
         let nodes = document::read(path.file_name(), &tree.text(path).unwrap_or_default());
         for node in nodes.unwrap_or_default() {
-            let images =
-                node.leaves().into_iter().filter(|(keys, ..)| keys.last() == Some(&"image"));
+            let leaves = node.leaves().into_iter();
+            let images = leaves.filter(|(keys, ..)| keys.last() == Some(&"image"));
             let named = images.filter_map(|(_, _, image)| compose::engine(image));
             let platform =
                 platform::databases(&node).map(|(engine, version)| (engine.to_owned(), version));
             let versions = named.chain(platform).filter(|(named, _)| named == engine);
-            majors.extend(versions.map(|(_, version)| {
-                version?.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok()
+            found.extend(versions.map(|(_, version)| {
+                let version = version.unwrap_or_default();
+                let major = version.split(|c: char| !c.is_ascii_digit()).next();
+                (path.clone(), major.and_then(|major| major.parse().ok()))
             }));
         }
     }
-    // Where one says nothing, or several differ, nobody can tell.
-    let mut majors = majors.into_iter();
-    majors.next().flatten().filter(|_| majors.next().is_none())
+    found
+}
+
+/// The version that all name; nothing where one does not, or several differ.
+fn agree(named: &[(RepoPath, Option<u32>)]) -> Option<u32> {
+    let mut majors = named.iter().map(|(_, major)| *major);
+    let first = majors.next().flatten()?;
+    majors.all(|major| major == Some(first)).then_some(first)
 }
 
 /// Takes a service in the version that is deployed.

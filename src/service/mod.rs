@@ -175,6 +175,9 @@ pub struct Backing {
     /// The folder with its data, below the one that is kept; nothing where that is it.
     #[serde(default)]
     pub data: String,
+    /// Whether a compose file starts one already.
+    #[serde(default)]
+    pub is_there: bool,
 }
 
 /// An environment variable that the service reads.
