@@ -9,7 +9,7 @@ use super::{Backing, Process, Runtime, Service, Variable};
 use crate::answers::name::Name;
 use crate::answers::question::Question;
 use crate::answers::record;
-use crate::check::document;
+use crate::check::document::{self, Node};
 use crate::check::facts::{compose, platform};
 use crate::error::{Error, Result};
 use crate::merge::Format;
@@ -22,6 +22,8 @@ pub const VARIABLE_FILES: [&str; 4] = [".env.example", ".env.sample", ".env.temp
 /// The names that compose looks for.
 pub const COMPOSE_FILES: [&str; 4] =
     ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+/// Engines of which a service has one.
+const DATABASES: [&str; 5] = ["postgres", "mysql", "mariadb", "mssql", "cockroachdb"];
 /// Variables that the system or a tool sets, and no service is configured by.
 const FOREIGN_VARIABLES: [&str; 8] = ["CI", "HOME", "LANG", "PATH", "PWD", "TMPDIR", "TZ", "USER"];
 
@@ -92,20 +94,13 @@ fn read_signs(tree: &Tree, root: &Path, stack: &Stack) -> Result<Service> {
     if let Some(name) = COMPOSE_FILES.iter().find(|name| builds(tree, name)) {
         service.learnt.insert("image", (*name).to_owned());
     }
-    if let Some(name) = COMPOSE_FILES.iter().find(|name| tree.root_text(name).is_some()) {
-        service.learnt.insert("compose", (*name).to_owned());
-    }
-    if tree.root_text("Dockerfile").is_some() {
-        service.learnt.insert("dockerfile", "Dockerfile".to_owned());
-    }
     service.facts.processes = read_processes(tree, &mut service, signs.web.as_slice());
     attach_engines(&mut service, &signs.clients, &dependencies)?;
     for backing in &mut service.facts.backing {
-        let named = find_versions(tree, &backing.engine);
-        backing.is_there = named.iter().any(|(path, _)| compose::is_compose_name(path.file_name()));
-        if let Some(major) = agree(&named) {
+        if let Some(major) = agree(&find_versions(tree, &backing.engine)) {
             pin(backing, major);
         }
+        backing.is_there = starts(tree, backing);
     }
     service.variables = read_variables(tree, stack)?;
     Ok(service)
@@ -227,8 +222,26 @@ fn attach_engines(
     Ok(())
 }
 
-/// The major versions of an engine that pipelines, platforms and compose files name, each with its file.
-fn find_versions(tree: &Tree, engine: &str) -> Vec<(RepoPath, Option<u32>)> {
+/// Whether a compose file has that service, or a database under another name, be it of another engine.
+fn starts(tree: &Tree, backing: &Backing) -> bool {
+    let composes = tree.files().filter(|path| compose::is_compose_name(path.file_name()));
+    let nodes =
+        composes.filter_map(|path| document::read(path.file_name(), &tree.text(path)?).ok());
+    nodes.flatten().any(|node| {
+        let services = node.at(&["services"]).map(Node::entries).unwrap_or_default();
+        services.iter().any(|service| {
+            let engine = compose::engine(service.value.text_at(&["image"]).unwrap_or_default());
+            let is_same = engine.is_some_and(|(engine, _)| {
+                engine == backing.engine
+                    || [&engine, &backing.engine].iter().all(|it| DATABASES.contains(&it.as_str()))
+            });
+            is_same || service.key == backing.name
+        })
+    })
+}
+
+/// The major versions of an engine that pipelines, platforms and compose files name.
+fn find_versions(tree: &Tree, engine: &str) -> Vec<Option<u32>> {
     let is_yaml = |path: &&RepoPath| Format::of(path.as_str()) == Some(Format::Yaml);
     let mut found = Vec::new();
     for path in tree.files().filter(is_yaml) {
@@ -243,7 +256,7 @@ fn find_versions(tree: &Tree, engine: &str) -> Vec<(RepoPath, Option<u32>)> {
             found.extend(versions.map(|(_, version)| {
                 let version = version.unwrap_or_default();
                 let major = version.split(|c: char| !c.is_ascii_digit()).next();
-                (path.clone(), major.and_then(|major| major.parse().ok()))
+                major.and_then(|major| major.parse().ok())
             }));
         }
     }
@@ -251,10 +264,9 @@ fn find_versions(tree: &Tree, engine: &str) -> Vec<(RepoPath, Option<u32>)> {
 }
 
 /// The version that all name; nothing where one does not, or several differ.
-fn agree(named: &[(RepoPath, Option<u32>)]) -> Option<u32> {
-    let mut majors = named.iter().map(|(_, major)| *major);
-    let first = majors.next().flatten()?;
-    majors.all(|major| major == Some(first)).then_some(first)
+fn agree(named: &[Option<u32>]) -> Option<u32> {
+    let first = named.first()?;
+    (*first).filter(|_| named.iter().all(|major| major == first))
 }
 
 /// Takes a service in the version that is deployed.
