@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use dozen::check::document;
@@ -14,7 +15,7 @@ use dozen::check::rule::{Rule, Rules};
 use dozen::check::scan;
 use dozen::mend;
 use dozen::mend::recipe::{Example, Recipe};
-use dozen::tree::RepoPath;
+use dozen::tree::{Content, RepoPath, Tree};
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::load().unwrap());
 
@@ -133,8 +134,15 @@ fn a_document_is_read_with_its_lines() {
     }
 }
 
-/// Where a rule finds something in a text of that name; all of it where code applies the rule.
-fn find_places(rules: &Rules, rule: &Rule, recipe: &Recipe, name: &str, text: &str) -> Vec<Place> {
+/// Where a rule finds something in an example of that name; all of it where code applies the rule.
+fn find_places(
+    rules: &Rules,
+    rule: &Rule,
+    recipe: &Recipe,
+    name: &str,
+    example: &Example,
+) -> Vec<Place> {
+    let text = &example.before;
     if rule.rule.is_some() {
         let Some(grammar) = Grammar::of(name, text).filter(|grammar| scan::is_of(*grammar, text))
         else {
@@ -143,14 +151,25 @@ fn find_places(rules: &Rules, rule: &Rule, recipe: &Recipe, name: &str, text: &s
         let marks = scan::scan_text(rules, rule, grammar, text).unwrap();
         return marks.into_iter().map(|mark| Place { path: path(name), ..mark.place }).collect();
     }
-    if recipe.line.is_some() {
+    if recipe.line.is_some() || recipe.once.is_some() || recipe.version {
         let places = (1..=text.lines().count()).map(|line| Place::line(path(name), line));
-        let fits = |place: &Place| mend::mend_example(rule, recipe, text, place).unwrap().is_some();
+        let tree = lay(name, example);
+        let fits =
+            |place: &Place| mend::mend_example(rule, recipe, &tree, place).unwrap().is_some();
         return places.filter(fits).collect();
     }
     let (last, end) = text.lines().enumerate().last().unwrap();
     let end_column = end.chars().count() + 1;
     vec![Place { path: path(name), line: 1, column: 1, end_line: last + 1, end_column }]
+}
+
+/// An example's files.
+fn lay(name: &str, example: &Example) -> Tree {
+    let beside = example.beside.iter().map(|(name, file)| (name.as_str(), &file.before));
+    let files = std::iter::once((name, &example.before)).chain(beside);
+    Tree::from_files(files.map(|(name, text)| {
+        (path(name), Content { bytes: text.clone().into_bytes(), executable: false })
+    }))
 }
 
 /// How the file of an example may be called.
@@ -173,22 +192,38 @@ fn every_recipe_makes_of_its_examples_what_they_say() {
     for rule in rules.all() {
         for (number, recipe) in rule.mends.iter().enumerate() {
             let who = format!("{} mends[{number}]", rule.id);
-            if recipe.examples.is_empty() && (recipe.line.is_some() || recipe.at.is_some()) {
+            let is_edit = recipe.line.is_some() || recipe.at.is_some();
+            if recipe.examples.is_empty() && (is_edit || recipe.once.is_some() || recipe.version) {
                 wrong.push(format!("{who} has no example"));
             }
             for example in &recipe.examples {
                 let found = example_names(rule, example).into_iter().find_map(|name| {
-                    let places = find_places(&rules, rule, recipe, name, &example.before);
+                    let places = find_places(&rules, rule, recipe, name, example);
                     places.into_iter().next()
                 });
                 let Some(place) = &found else {
                     wrong.push(format!("{who}: the rule finds nothing in\n{}", example.before));
                     continue;
                 };
-                let after = mend::mend_example(rule, recipe, &example.before, place).unwrap();
-                if after.as_deref() != Some(example.after.as_str()) {
-                    let after = after.unwrap_or_else(|| "nothing: it does not fit".to_owned());
-                    wrong.push(format!("{who} makes of\n{}\nthis:\n{after}", example.before));
+                let tree = lay(place.path.as_str(), example);
+                let made = mend::mend_example(rule, recipe, &tree, place).unwrap();
+                let Some(made) = made else {
+                    wrong.push(format!("{who} does not fit\n{}", example.before));
+                    continue;
+                };
+                let beside = example
+                    .beside
+                    .iter()
+                    .filter_map(|(name, file)| Some((path(name), file.after.clone()?)));
+                let wanted: BTreeMap<RepoPath, String> =
+                    std::iter::once((place.path.clone(), example.after.clone()))
+                        .chain(beside)
+                        .collect();
+                for name in wanted.keys().chain(made.keys()).collect::<BTreeSet<_>>() {
+                    if wanted.get(name) != made.get(name) {
+                        let made = made.get(name).map_or("nothing", String::as_str);
+                        wrong.push(format!("{who} makes of\n{}\n{name}:\n{made}", example.before));
+                    }
                 }
             }
         }

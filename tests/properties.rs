@@ -403,9 +403,7 @@ fn add_to(files: &Files, path: &str) -> String {
 }
 
 #[test]
-fn the_shell_in_the_container_fills_variables_in_and_not_compose() {
-    let compose = add_to(&flask(), "compose.yaml");
-    assert!(compose.contains("--bind 0.0.0.0:$$PORT"), "{compose}");
+fn the_shell_in_the_container_fills_variables_in() {
     let image = add_to(&flask(), "Dockerfile");
     assert!(image.contains("--bind 0.0.0.0:$PORT") && image.contains("ENV PORT="), "{image}");
 }
@@ -432,7 +430,6 @@ fn a_rust_program_runs_under_its_own_name_on_a_toolchain_that_there_is() {
     let image = add_to(&files, "Dockerfile");
     assert!(image.contains("CMD [\"shop_api\"]"), "{image}");
     assert!(!image.contains("shop-api\"]") && !image.contains("1.63"), "{image}");
-    assert!(add_to(&files, "compose.yaml").contains("command: [\"shop_api\"]"));
 }
 
 #[test]

@@ -27,8 +27,12 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     }
     for delivery in &facts.deliveries {
         let tags: Vec<&String> = delivery.tags.iter().collect();
-        let is_fixed =
-            |tag: &&String| tag.ends_with(":latest") || !tag.contains(':') && !tag.contains('$');
+        // `type=sha` is what docker/metadata-action makes a tag of.
+        let is_fixed = |tag: &&String| {
+            tag.ends_with(":latest")
+                || tag.ends_with("=latest")
+                || !tag.contains([':', '$']) && !tag.starts_with("type=")
+        };
         if !tags.is_empty() && tags.iter().all(is_fixed) {
             case.mark("image-only-latest", delivery.place.clone(), "")?;
         } else {

@@ -162,7 +162,7 @@ pub mod pattern {
     use serde::{Deserialize, Deserializer};
 
     /// # Errors
-    /// It is no regular expression.
+    /// It is no text, or no regular expression.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Regex, D::Error> {
         Regex::new(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }

@@ -35,8 +35,31 @@ pub fn mend(recipe: &Recipe, text: &str, place: &Place) -> Option<Edits> {
     } else {
         narrow(start, line, &after)
     };
-    let others = recipe.also.iter().filter_map(|also| replace_once(text, also));
-    Some(Edits { edits: [edit].into_iter().chain(others).collect(), variables })
+    let mut edits = vec![edit];
+    edits.extend(mend_others(recipe, text, captures.name("image").map(|image| image.as_str())));
+    if !recipe.also_lines.is_empty() && edits.len() == 1 {
+        return None;
+    }
+    edits.extend(recipe.also.iter().filter_map(|also| replace_once(text, also)));
+    Some(Edits { edits, variables })
+}
+
+/// What becomes of the lines that go with the first, where they name the same image.
+fn mend_others(recipe: &Recipe, text: &str, image: Option<&str>) -> Vec<Insert> {
+    let mut edits = Vec::new();
+    let mut start = 0;
+    for whole in text.split_inclusive('\n') {
+        let line = whole.trim_end_matches('\n');
+        for also in &recipe.also_lines {
+            let Some(captures) = also.line.captures(line) else { continue };
+            let named = captures.name("image").map(|image| image.as_str());
+            if image.is_none() || named.is_none() || image == named {
+                edits.push(narrow(start, line, &also.line.replace(line, also.becomes.as_str())));
+            }
+        }
+        start += whole.len();
+    }
+    edits
 }
 
 /// What else becomes of a line, where only one is like that.

@@ -9,9 +9,12 @@ mod import;
 mod line;
 mod manifest;
 pub mod recipe;
+mod shot;
 mod source;
 mod style;
+mod task;
 mod verify;
+mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use std::sync::Arc;
 pub use self::manifest::declares;
 use self::recipe::Recipe;
 pub use self::verify::{Ground, is_no_worse, settle};
+use crate::check::facts::workflow::is_workflow;
 use crate::check::finding::{Finding, Place, Severity};
 use crate::check::language::Grammar;
 use crate::check::rule::{Rule, Rules};
@@ -95,16 +99,31 @@ fn mend<'r>(
 ) -> Result<Option<Mend>> {
     let Some(file) = read(tree, &place.path) else { return Ok(None) };
     for recipe in recipes {
-        if !manifest::declares(tree, &place.path, &recipe.packages) {
+        if !manifest::declares(tree, &place.path, &recipe.packages)
+            || !recipe.tested_with.as_ref().is_none_or(|name| is_set_for_tests(tree, name))
+        {
             continue;
         }
         if recipe.stands.as_ref().is_some_and(|name| !manifest::stands(tree, &place.path, name)) {
             continue;
         }
+        if recipe.once.is_some() {
+            let Some(moved) = task::mend(tree, recipe, place) else { continue };
+            return Ok(Some(Mend {
+                rule: rule.id.clone(),
+                factor: rule.factor,
+                place: place.clone(),
+                says: recipe.says.clone(),
+                remark: moved.remark,
+                edits: moved.edits,
+                variables: BTreeMap::new(),
+                release: None,
+            }));
+        }
         let edited = if recipe.unignores {
             ignore::mend(tree, file.lines(), place)?
         } else {
-            edit(rule, recipe, &place.path, file.lines(), place)?
+            edit(rule, recipe, tree, file.lines(), place)?
         };
         let Some(Edits { edits, variables }) = edited else { continue };
         let mut all = BTreeMap::from([(place.path.clone(), edits)]);
@@ -126,11 +145,20 @@ fn mend<'r>(
     Ok(None)
 }
 
+/// Whether no pipeline runs tests that miss a variable.
+fn is_set_for_tests(tree: &Tree, variable: &str) -> bool {
+    let runs = ["pytest", "manage.py test", "unittest", "tox", "nox", "make test", "flask test"];
+    tree.files().filter(|path| is_workflow(path)).all(|path| {
+        let text = tree.text(path).unwrap_or_default();
+        text.contains(variable) || !runs.iter().any(|word| text.contains(word))
+    })
+}
+
 /// The edits of a recipe in the file of the finding, of which this is the text without carriage returns.
 fn edit(
     rule: &Rule,
     recipe: &Recipe,
-    path: &RepoPath,
+    tree: &Tree,
     text: &str,
     place: &Place,
 ) -> Result<Option<Edits>> {
@@ -139,31 +167,42 @@ fn edit(
     if !fits {
         return Ok(None);
     }
+    if recipe.version {
+        return Ok(version::mend(tree, text, place));
+    }
     if recipe.line.is_some() {
         return Ok(line::mend(recipe, text, place));
     }
     if recipe.dependency.is_some() && recipe.at.is_none() {
         return Ok(Some(Edits::default()));
     }
-    match Grammar::of(path.file_name(), text) {
+    match Grammar::of(place.path.file_name(), text) {
         Some(grammar) => source::mend(rule, recipe, grammar, text, place),
         None => Ok(None),
     }
 }
 
-/// What a rule's own recipes make of an example, given where the rule finds something in it.
+/// What a rule's own recipes make of an example, given where the rule finds something in it: each file that changes.
 ///
 /// # Errors
 /// The recipe is broken: a defect of this build.
 pub fn mend_example(
     rule: &Rule,
     recipe: &Recipe,
-    text: &str,
+    tree: &Tree,
     place: &Place,
-) -> Result<Option<String>> {
-    let Ok(file) = Text::read(text.as_bytes()) else { return Ok(None) };
-    let edits = edit(rule, recipe, &place.path, file.lines(), place)?;
-    Ok(edits.map(|edits| file.write(edits.edits)))
+) -> Result<Option<BTreeMap<RepoPath, String>>> {
+    let Some(file) = read(tree, &place.path) else { return Ok(None) };
+    let edits = if recipe.once.is_some() {
+        task::mend(tree, recipe, place).map(|moved| moved.edits)
+    } else {
+        edit(rule, recipe, tree, file.lines(), place)?
+            .map(|edits| BTreeMap::from([(place.path.clone(), edits.edits)]))
+    };
+    let write = |(path, edits)| Some((read(tree, &path)?.write(edits), path));
+    Ok(edits.map(|edits| {
+        edits.into_iter().filter_map(write).map(|(text, path)| (path, text)).collect()
+    }))
 }
 
 fn read(tree: &Tree, path: &RepoPath) -> Option<Text> {
@@ -187,8 +226,12 @@ fn assemble(tree: &Tree, mends: &[&Mend], web: Option<&str>) -> (Vec<Change>, Ve
                 edits.push(edit.clone());
             }
         }
-        let mut does: Vec<String> = of_path().map(|mend| mend.says.clone()).collect();
-        does.dedup();
+        let mut does: Vec<String> = Vec::new();
+        for mend in of_path().filter(|mend| !mend.edits[path].is_empty()) {
+            if !does.contains(&mend.says) {
+                does.push(mend.says.clone());
+            }
+        }
         Some(Change {
             path: path.clone(),
             factor: of_path().map(|mend| mend.factor).next(),

@@ -6,7 +6,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::check::rule::maybe_pattern;
+use crate::check::rule::{maybe_pattern, pattern};
 
 /// One way to mend what a rule finds. It fits where each of its conditions holds and its anchor stands exactly once.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Recipe {
     /// It is not for a file with this.
     #[serde(default, with = "maybe_pattern")]
     pub unless: Option<Regex>,
+    /// A variable that it takes the default of: a pipeline that runs tests has to set it already.
+    pub tested_with: Option<String>,
 
     /// The anchor, in ast-grep's language; what the rule matched where none is said.
     pub at: Option<Value>,
@@ -56,6 +58,16 @@ pub struct Recipe {
     pub line: Option<Regex>,
     /// What that becomes, with `$1` for a group; the line goes where this is empty.
     pub becomes: Option<String>,
+    /// Other lines that go with it, of which at least one has to stand there; what both call `image` is the same.
+    #[serde(default)]
+    pub also_lines: Vec<AlsoLine>,
+
+    /// The version on the line of the finding becomes that of the file which decides it.
+    #[serde(default)]
+    pub version: bool,
+
+    /// For commands that serve: which of their steps run once, before.
+    pub once: Option<Once>,
 
     /// It is a line that keeps a lock out of git: the service's own comes back.
     #[serde(default)]
@@ -79,6 +91,21 @@ pub struct Recipe {
     pub examples: Vec<Example>,
 }
 
+/// Which steps of a command are to run once, before a release, and no longer at every start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Once {
+    /// A step that does: the whole of it.
+    #[serde(with = "pattern")]
+    pub task: Regex,
+    /// A step that the task needs before it, and the rest too.
+    #[serde(with = "pattern")]
+    pub needs: Regex,
+    /// A step that may stand before the task and has nothing to do with it.
+    #[serde(with = "pattern")]
+    pub beside: Regex,
+}
+
 /// An anchor that goes with the first, and what comes in its place. In a list of lines it is a pattern, and nothing
 /// becomes of several lines like that.
 #[derive(Clone, Debug, Deserialize)]
@@ -86,6 +113,15 @@ pub struct Recipe {
 pub struct Also {
     pub at: Value,
     pub replace: String,
+}
+
+/// A line that goes with the first, and what it becomes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlsoLine {
+    #[serde(with = "pattern")]
+    pub line: Regex,
+    pub becomes: String,
 }
 
 /// Where the anchor has to stand.
@@ -107,4 +143,15 @@ pub struct Example {
     pub path: Option<String>,
     pub before: String,
     pub after: String,
+    /// Other files, where it takes them too.
+    #[serde(default)]
+    pub beside: BTreeMap<String, Beside>,
+}
+
+/// Another file of an example; it stays where nothing comes after.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    pub before: String,
+    pub after: Option<String>,
 }

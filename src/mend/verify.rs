@@ -12,7 +12,7 @@ use crate::check::rule::Rules;
 use crate::error::Result;
 use crate::factor::Factor;
 use crate::plan::{self, Change, Instruction, Plan};
-use crate::templates::Rendered;
+use crate::templates::{Kind, Rendered};
 use crate::tree::{RepoPath, Tree};
 
 /// What a plan is made from, and judged by.
@@ -49,7 +49,16 @@ pub fn settle(
     factors: &BTreeSet<Factor>,
 ) -> Result<Plan> {
     let mends = propose(ground.tree, &ground.before.findings, ground.rules, factors)?;
-    let (mut plan, mut after) = settle_round(ground, &mends, layers)?;
+    // Where a factor can be mended as it stands, a file of dozen's in the place of another is none of that.
+    let is_mended = |factor| mends.iter().any(|mend| factor == Some(mend.factor));
+    let is_rival = |layer: &&Rendered| {
+        layer.kind == Kind::Own
+            && is_mended(layer.factor)
+            && !ground.is_own
+            && ground.tree.get(&layer.path).is_some()
+    };
+    let layers: Vec<Rendered> = layers.iter().filter(|it| !is_rival(it)).cloned().collect();
+    let (mut plan, mut after) = settle_round(ground, &mends, &layers)?;
     for _ in 1..ROUNDS {
         let tree = ground.tree.with(&plan.changes);
         let mends = propose(&tree, &after.findings, ground.rules, factors)?;

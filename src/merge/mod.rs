@@ -9,7 +9,7 @@ mod json;
 mod lines;
 pub(crate) mod text;
 mod toml;
-mod tree;
+pub(crate) mod tree;
 mod value;
 mod yaml;
 
@@ -85,6 +85,20 @@ pub fn merge(format: Format, base: &[u8], addition: &str) -> Result<String, Conf
     Ok(merged)
 }
 
+/// What to insert so that `base`, a text without carriage returns, has all of `addition`.
+///
+/// # Errors
+///
+/// Those of `merge`.
+pub(crate) fn additions(
+    format: Format,
+    base: &str,
+    addition: &str,
+) -> Result<Vec<Insert>, Conflict> {
+    merge(format, base.as_bytes(), addition)?;
+    Ok(plan(format, base, addition)?.inserts)
+}
+
 /// What to insert, and the same for a person.
 #[derive(Default)]
 struct Plan {
@@ -124,7 +138,8 @@ fn plan(format: Format, base: &str, addition: &str) -> Result<Plan, Conflict> {
     }
 }
 
-fn read(format: Format, text: &str) -> Result<Option<Node>, String> {
+/// The tree of a text without carriage returns; nothing where it holds no value.
+pub(crate) fn read(format: Format, text: &str) -> Result<Option<Node>, String> {
     let root = match format {
         Format::Toml => toml::read(text),
         Format::Json => json::read(text),

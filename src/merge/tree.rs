@@ -130,6 +130,11 @@ impl Node {
         }
     }
 
+    /// The value of an entry.
+    pub fn child(&self, name: &str) -> Option<&Self> {
+        self.children().iter().find(|child| self.is_map() && child.name == name)
+    }
+
     pub fn is_map(&self) -> bool {
         matches!(self.content, Content::Map(_))
     }

@@ -9,9 +9,12 @@ use super::{Backing, Process, Runtime, Service, Variable};
 use crate::answers::name::Name;
 use crate::answers::question::Question;
 use crate::answers::record;
+use crate::check::document::{self, Node};
+use crate::check::facts::{compose, platform};
 use crate::error::{Error, Result};
+use crate::merge::Format;
 use crate::stack::{Detection, Known, Stack};
-use crate::tree::Tree;
+use crate::tree::{RepoPath, Tree};
 
 const PROCFILE: &str = "Procfile";
 /// The names under which people list a service's variables.
@@ -19,6 +22,8 @@ pub const VARIABLE_FILES: [&str; 4] = [".env.example", ".env.sample", ".env.temp
 /// The names that compose looks for.
 pub const COMPOSE_FILES: [&str; 4] =
     ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+/// Engines of which a service has one.
+const DATABASES: [&str; 5] = ["postgres", "mysql", "mariadb", "mssql", "cockroachdb"];
 /// Variables that the system or a tool sets, and no service is configured by.
 const FOREIGN_VARIABLES: [&str; 8] = ["CI", "HOME", "LANG", "PATH", "PWD", "TMPDIR", "TZ", "USER"];
 
@@ -91,6 +96,12 @@ fn read_signs(tree: &Tree, root: &Path, stack: &Stack) -> Result<Service> {
     }
     service.facts.processes = read_processes(tree, &mut service, signs.web.as_slice());
     attach_engines(&mut service, &list_engines(tree, signs))?;
+    for backing in &mut service.facts.backing {
+        if let Some(major) = agree(&find_versions(tree, &backing.engine)) {
+            pin(backing, major);
+        }
+        backing.is_there = starts(tree, backing);
+    }
     service.variables = read_variables(tree, stack)?;
     Ok(service)
 }
@@ -208,6 +219,63 @@ fn attach_engines(service: &mut Service, engines: &BTreeSet<String>) -> Result<(
     service.facts.backing =
         described.into_iter().filter(|backing| engines.contains(&backing.engine)).collect();
     Ok(())
+}
+
+/// Whether a compose file has that service, or a database under another name, be it of another engine.
+fn starts(tree: &Tree, backing: &Backing) -> bool {
+    let composes = tree.files().filter(|path| compose::is_compose_name(path.file_name()));
+    let nodes =
+        composes.filter_map(|path| document::read(path.file_name(), &tree.text(path)?).ok());
+    nodes.flatten().any(|node| {
+        let services = node.at(&["services"]).map(Node::entries).unwrap_or_default();
+        services.iter().any(|service| {
+            let engine = compose::engine(service.value.text_at(&["image"]).unwrap_or_default());
+            let is_same = engine.is_some_and(|(engine, _)| {
+                engine == backing.engine
+                    || [&engine, &backing.engine].iter().all(|it| DATABASES.contains(&it.as_str()))
+            });
+            is_same || service.key == backing.name
+        })
+    })
+}
+
+/// The major versions of an engine that pipelines, platforms and compose files name.
+fn find_versions(tree: &Tree, engine: &str) -> Vec<Option<u32>> {
+    let is_yaml = |path: &&RepoPath| Format::of(path.as_str()) == Some(Format::Yaml);
+    let mut found = Vec::new();
+    for path in tree.files().filter(is_yaml) {
+        let nodes = document::read(path.file_name(), &tree.text(path).unwrap_or_default());
+        for node in nodes.unwrap_or_default() {
+            let leaves = node.leaves().into_iter();
+            let images = leaves.filter(|(keys, ..)| keys.last() == Some(&"image"));
+            let named = images.filter_map(|(_, _, image)| compose::engine(image));
+            let platform =
+                platform::databases(&node).map(|(engine, version)| (engine.to_owned(), version));
+            let versions = named.chain(platform).filter(|(named, _)| named == engine);
+            found.extend(versions.map(|(_, version)| {
+                let version = version.unwrap_or_default();
+                let major = version.split(|c: char| !c.is_ascii_digit()).next();
+                major.and_then(|major| major.parse().ok())
+            }));
+        }
+    }
+    found
+}
+
+/// The version that all name; nothing where one does not, or several differ.
+fn agree(named: &[Option<u32>]) -> Option<u32> {
+    let first = named.first()?;
+    (*first).filter(|_| named.iter().all(|major| major == first))
+}
+
+/// Takes a service in the version that is deployed.
+fn pin(backing: &mut Backing, major: u32) {
+    let name = backing.image.split(':').next().unwrap_or_default();
+    backing.image = format!("{name}:{major}");
+    // The image keeps its data one folder up since.
+    if backing.engine == "postgres" && major < 18 {
+        "/data".clone_into(&mut backing.data);
+    }
 }
 
 /// The variables that an example file lists, and those that the sources read, by name.

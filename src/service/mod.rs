@@ -172,6 +172,12 @@ pub struct Backing {
     pub variable: String,
     /// Its URL for the containers that run beside it.
     pub url: String,
+    /// The folder with its data, below the one that is kept; nothing where that is it.
+    #[serde(default)]
+    pub data: String,
+    /// Whether a compose file starts one already.
+    #[serde(default)]
+    pub is_there: bool,
 }
 
 /// An environment variable that the service reads.

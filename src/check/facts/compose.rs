@@ -132,16 +132,24 @@ fn read_service(
     Some(run)
 }
 
-fn build_context(service: &Node) -> Option<&str> {
+/// The folder that an image is built from.
+#[must_use]
+pub fn build_context(service: &Node) -> Option<&str> {
     let build = service.at(&["build"])?;
     build.text().or_else(|| build.text_at(&["context"]))
 }
 
-fn image_command(facts: &Facts, path: &RepoPath, service: &Node) -> String {
+/// The paths at which compose may find the Dockerfile of a service that it builds.
+#[must_use]
+pub fn image_paths(path: &RepoPath, service: &Node) -> [String; 2] {
     let context = build_context(service).unwrap_or(".");
     let folder = join(folder_of(path), context);
     let file = service.text_at(&["build", "dockerfile"]).unwrap_or("Dockerfile");
-    let wanted = [join_file(&folder, file), join_file(folder_of(path), file)];
+    [join_file(&folder, file), join_file(folder_of(path), file)]
+}
+
+fn image_command(facts: &Facts, path: &RepoPath, service: &Node) -> String {
+    let wanted = image_paths(path, service);
     let image =
         facts.images.iter().find(|image| wanted.iter().any(|name| image.path.as_str() == name));
     let Some(image) = image else { return String::new() };
@@ -185,7 +193,8 @@ fn command_text(node: &Node) -> String {
 }
 
 /// A proxy or a tool that the service does not consist of.
-fn is_foreign_image(image: &str) -> bool {
+#[must_use]
+pub fn is_foreign_image(image: &str) -> bool {
     let name = image.split([':', '@']).next().unwrap_or_default();
     let last = name.rsplit('/').next().unwrap_or_default();
     !name.contains('/')

@@ -75,23 +75,29 @@ fn read_app_platform(
             runs.push(found);
         }
     }
-    for item in node.at(&["databases"]).map(Node::items).unwrap_or_default() {
+    for (item, engine, version) in read_databases(node) {
+        let line = item.get("engine").map_or(item.line, |entry| entry.line);
+        let place = Place::line(path.clone(), line);
+        backing.push(Backing { place, engine: engine.to_owned(), version });
+    }
+}
+
+/// The engines that the App Platform attaches, with their versions.
+pub fn databases(node: &Node) -> impl Iterator<Item = (&'static str, Option<String>)> {
+    read_databases(node).map(|(_, engine, version)| (engine, version))
+}
+
+fn read_databases(node: &Node) -> impl Iterator<Item = (&Node, &'static str, Option<String>)> {
+    let items = node.at(&["databases"]).map(Node::items).unwrap_or_default();
+    items.iter().map(|item| {
         let engine = match item.text_at(&["engine"]).unwrap_or("PG") {
             "PG" => "postgres",
             "MYSQL" => "mysql",
             "MONGODB" => "mongodb",
             _ => "redis",
         };
-        let version = item.get("version");
-        backing.push(Backing {
-            place: Place::line(
-                path.clone(),
-                item.get("engine").map_or(item.line, |entry| entry.line),
-            ),
-            engine: engine.to_owned(),
-            version: version.and_then(|entry| entry.value.text()).map(str::to_owned),
-        });
-    }
+        (item, engine, item.text_at(&["version"]).map(str::to_owned))
+    })
 }
 
 fn read_render(path: &RepoPath, node: &Node, runs: &mut Vec<Run>) {
