@@ -183,7 +183,10 @@ fn assemble(tree: &Tree, mends: &[&Mend], web: Option<&str>) -> (Vec<Change>, Ve
         Some(Change {
             path: path.clone(),
             factor: of_path().map(|mend| mend.factor).next(),
-            after: Content { bytes: file.write(edits).into_bytes(), executable: before.executable },
+            after: Some(Content {
+                bytes: file.write(edits).into_bytes(),
+                executable: before.executable,
+            }),
             before: Some(Arc::clone(&before)),
             does,
         })
