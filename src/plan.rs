@@ -92,6 +92,7 @@ impl Plan {
                 Some(earlier) => {
                     earlier.after = change.after;
                     earlier.does.extend(change.does);
+                    earlier.does.dedup();
                 }
                 None => self.changes.push(change),
             }

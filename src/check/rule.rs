@@ -156,11 +156,13 @@ const fn no_weight() -> Severity {
     Severity::Info
 }
 
-mod pattern {
+pub mod pattern {
     use regex::Regex;
     use serde::de::Error;
     use serde::{Deserialize, Deserializer};
 
+    /// # Errors
+    /// It is no text, or no regular expression.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Regex, D::Error> {
         Regex::new(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }

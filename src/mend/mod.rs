@@ -1,13 +1,14 @@
 //! Decides how what `check` found is mended: by the recipe that its rule carries, at one anchor that leaves no
 //! doubt, or else by an instruction for a person.
 //!
-//! `recipe` is what rules say, `source`, `line` and `manifest` turn it into edits, `style` and `import` make them fit
-//! the file, and `verify` looks at the whole with the eyes of `check` before anybody writes it. All is pure.
+//! `recipe` is what rules say, `source`, `line`, `settings` and `manifest` turn it into edits, `style` and `import` make
+//! them fit the file, and `verify` looks at the whole with the eyes of `check` before anybody writes it. All is pure.
 
 mod import;
 mod line;
 mod manifest;
 pub mod recipe;
+mod settings;
 mod source;
 mod style;
 mod verify;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::recipe::Recipe;
+use self::settings::Moved;
 pub use self::verify::{Ground, settle};
 use crate::check::finding::{Finding, Place, Severity};
 use crate::check::language::Grammar;
@@ -38,6 +40,8 @@ pub struct Mend {
     /// What a person still has to do or to know.
     pub remark: String,
     edits: BTreeMap<RepoPath, Vec<Insert>>,
+    /// The text of files that come; none for those that go.
+    files: BTreeMap<RepoPath, Option<String>>,
     /// Name and example of what is read from the environment then.
     variables: BTreeMap<String, String>,
     /// The argument that makes of web the release phase.
@@ -96,9 +100,13 @@ fn mend<'r>(
         if !manifest::declares(tree, &place.path, &recipe.packages) {
             continue;
         }
-        let edited = edit(rule, recipe, &place.path, file.lines(), place)?;
-        let Some(Edits { edits, variables }) = edited else { continue };
-        let mut all = BTreeMap::from([(place.path.clone(), edits)]);
+        let moved = if let Some(taken) = &recipe.module {
+            settings::mend(tree, taken, &place.path)
+        } else {
+            edit(rule, recipe, &place.path, file.lines(), place)?
+                .map(|edits| Moved::of(place.path.clone(), edits))
+        };
+        let Some(Moved { edits: mut all, files, variables }) = moved else { continue };
         let Some(needed) = manifest::need(tree, recipe, &place.path) else { continue };
         for (path, edits) in needed {
             all.entry(path).or_default().extend(edits);
@@ -110,6 +118,7 @@ fn mend<'r>(
             says: recipe.says.clone(),
             remark: recipe.remark.clone(),
             edits: all,
+            files,
             variables,
             release: recipe.release.clone(),
         }));
@@ -191,7 +200,21 @@ fn assemble(tree: &Tree, mends: &[&Mend], web: Option<&str>) -> (Vec<Change>, Ve
             does,
         })
     });
-    let changes = changes.collect();
+    let whole = mends.iter().flat_map(|mend| &mend.files).filter_map(|(path, text)| {
+        let before = match tree.get(path) {
+            Some(Entry::File(content)) => Some(content),
+            _ => None,
+        };
+        let by = mends.iter().find(|mend| mend.files.contains_key(path))?;
+        Some(Change {
+            path: path.clone(),
+            factor: Some(by.factor),
+            before,
+            after: text.clone().map(|text| Content { bytes: text.into_bytes(), executable: false }),
+            does: vec![by.says.clone()],
+        })
+    });
+    let changes = changes.chain(whole).collect();
     let variables: BTreeMap<&String, &String> =
         mends.iter().flat_map(|mend| &mend.variables).collect();
     let variables: String =

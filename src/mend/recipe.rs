@@ -6,6 +6,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::settings::Taken;
 use crate::check::rule::maybe_pattern;
 
 /// One way to mend what a rule finds. It fits where each of its conditions holds and its anchor stands exactly once.
@@ -54,6 +55,9 @@ pub struct Recipe {
     pub line: Option<Regex>,
     /// What that becomes, with `$1` for a group; the line goes where this is empty.
     pub becomes: Option<String>,
+
+    /// The file of settings that the finding is in, or that its file imports, becomes a module.
+    pub module: Option<Taken>,
 
     /// Features that a crate then needs.
     #[serde(default)]
