@@ -22,9 +22,10 @@ pub use self::verify::{Ground, settle};
 use crate::check::finding::{Finding, Place, Severity};
 use crate::check::language::Grammar;
 use crate::check::rule::{Rule, Rules};
+use crate::check::sources::{Part, part_of};
 use crate::error::Result;
 use crate::factor::Factor;
-use crate::merge::text::{Insert, Text};
+use crate::merge::text::{self, Insert, Text};
 use crate::plan::Change;
 use crate::templates::{Kind, Rendered};
 use crate::tree::{Content, Entry, RepoPath, Tree};
@@ -100,14 +101,20 @@ fn mend<'r>(
         if !manifest::declares(tree, &place.path, &recipe.packages) {
             continue;
         }
+        let Some(recipe) = recipe.with_variable(list_service_texts(tree)) else { continue };
+        let start = text::numbered_line(file.lines(), place.line);
+        let line = file.lines()[start..].lines().next().unwrap_or_default();
+        if !recipe.fits_uses(line, list_service_texts(tree)) {
+            continue;
+        }
         let moved = if let Some(taken) = &recipe.module {
             settings::mend(tree, taken, &place.path)
         } else {
-            edit(rule, recipe, &place.path, file.lines(), place)?
+            edit(rule, &recipe, &place.path, file.lines(), place)?
                 .map(|edits| Moved::of(place.path.clone(), edits))
         };
         let Some(Moved { edits: mut all, files, variables }) = moved else { continue };
-        let Some(needed) = manifest::need(tree, recipe, &place.path) else { continue };
+        let Some(needed) = manifest::need(tree, &recipe, &place.path) else { continue };
         for (path, edits) in needed {
             all.entry(path).or_default().extend(edits);
         }
@@ -162,8 +169,20 @@ pub fn mend_example(
     place: &Place,
 ) -> Result<Option<String>> {
     let Ok(file) = Text::read(text.as_bytes()) else { return Ok(None) };
-    let edits = edit(rule, recipe, &place.path, file.lines(), place)?;
+    let Some(recipe) = recipe.with_variable(std::iter::once(text.to_owned())) else {
+        return Ok(None);
+    };
+    let edits = edit(rule, &recipe, &place.path, file.lines(), place)?;
     Ok(edits.map(|edits| file.write(edits.edits)))
+}
+
+/// The code that is no test, read as it is taken.
+fn list_service_texts(tree: &Tree) -> impl Iterator<Item = String> {
+    tree.files().filter_map(|path| {
+        let is_service = part_of(path) == Part::Service;
+        let text = is_service.then(|| tree.text(path)).flatten()?;
+        Grammar::of(path.file_name(), &text).is_some().then_some(text)
+    })
 }
 
 fn read(tree: &Tree, path: &RepoPath) -> Option<Text> {

@@ -1,13 +1,14 @@
 //! A recipe: how what a rule finds is mended, as the rule's file says it.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::settings::Taken;
-use crate::check::rule::maybe_pattern;
+use crate::check::rule::{maybe_pattern, pattern};
 
 /// One way to mend what a rule finds. It fits where each of its conditions holds and its anchor stands exactly once.
 #[derive(Clone, Debug, Deserialize)]
@@ -56,6 +57,12 @@ pub struct Recipe {
     /// What that becomes, with `$1` for a group; the line goes where this is empty.
     pub becomes: Option<String>,
 
+    /// It is only for a name of which every use is like this.
+    pub uses: Option<Uses>,
+    /// Where the code of the service reads a variable that it needs, the name in a group; all of that code has to
+    /// agree on one, which is `$SERVICE_VARIABLE` then.
+    #[serde(default, with = "maybe_pattern")]
+    pub service_variable: Option<Regex>,
     /// The file of settings that the finding is in, or that its file imports, becomes a module.
     pub module: Option<Taken>,
 
@@ -77,12 +84,56 @@ pub struct Recipe {
     pub examples: Vec<Example>,
 }
 
+impl Recipe {
+    /// The recipe with the variable that these texts read; nothing where they read none, or several.
+    pub fn with_variable(&self, texts: impl Iterator<Item = String>) -> Option<Cow<'_, Self>> {
+        let Some(reads) = &self.service_variable else { return Some(Cow::Borrowed(self)) };
+        let mut names = BTreeSet::new();
+        for text in texts {
+            let found = reads.captures_iter(&text).filter_map(|captures| captures.get(1));
+            names.extend(found.map(|name| name.as_str().to_owned()));
+        }
+        let name = names.pop_first().filter(|_| names.is_empty())?;
+        let replace = self.replace.as_ref().map(|text| text.replace("$SERVICE_VARIABLE", &name));
+        Some(Cow::Owned(Self { replace, ..self.clone() }))
+    }
+
+    /// Whether each of these texts uses what the line names as the recipe needs it.
+    pub fn fits_uses(&self, line: &str, mut texts: impl Iterator<Item = String>) -> bool {
+        let Some(uses) = &self.uses else { return true };
+        let Some(name) = uses.name.captures(line).and_then(|captures| captures.get(1)) else {
+            return false;
+        };
+        let word = Regex::new(&format!(r"\b{}\b", name.as_str()));
+        let like = Regex::new(&uses.like.replace("NAME", name.as_str()));
+        let (Ok(word), Ok(like)) = (word, like) else { return false };
+        texts.all(|text| {
+            let mut uses = text.lines().filter(|other| word.is_match(other));
+            uses.all(|other| other.trim() == line.trim() || like.is_match(other))
+        })
+    }
+}
+
+/// How a name has to be used wherever the service's code has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uses {
+    /// Where the finding's line says the name, in a group.
+    #[serde(with = "pattern")]
+    pub name: Regex,
+    /// What is to be found on each line with it; `NAME` is the name.
+    pub like: String,
+}
+
 /// An anchor that goes with the first, and what comes in its place.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Also {
     pub at: Value,
+    pub transform: Option<Value>,
     pub replace: String,
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Where the anchor has to stand.
