@@ -8,6 +8,11 @@ use clap::Parser;
 use dozen::cli::Cli;
 use dozen::commands;
 use dozen::ui::Ui;
+use mimalloc::MiMalloc;
+
+/// `check` keeps the text of every file: the system's own takes a tenth of its time to find room for them.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
     let ui = Ui::new();

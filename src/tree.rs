@@ -21,7 +21,7 @@ pub const OWN_FOLDER: &str = ".dozen";
 
 /// A path below a repository's root, with `/` on every system: relative, without `.`, `..` or an empty part.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RepoPath(String);
+pub struct RepoPath(Arc<str>);
 
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl RepoPath {
         let is_plain =
             |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
         if text.split('/').all(is_plain) && !text.split('/').any(|part| part.ends_with(':')) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(Error::Path(text.to_owned()))
         }
@@ -70,19 +70,19 @@ impl RepoPath {
 
     #[must_use]
     pub fn file_name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or_default()
+        self.0.rfind('/').map_or(&*self.0, |end| &self.0[end + 1..])
     }
 
     /// The folders above it, the outermost first.
     pub fn folders(&self) -> impl Iterator<Item = Self> {
-        self.0.match_indices('/').map(|(end, _)| Self(self.0[..end].to_owned()))
+        self.0.match_indices('/').map(|(end, _)| Self(self.0[..end].into()))
     }
 
     /// The same folder with another file name.
     #[must_use]
     pub fn with_file_name(&self, name: &str) -> Self {
         let folder = self.0.len() - self.file_name().len();
-        Self(format!("{}{name}", &self.0[..folder]))
+        Self(format!("{}{name}", &self.0[..folder]).into())
     }
 }
 
@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for RepoPath {
 
 impl AsRef<Path> for RepoPath {
     fn as_ref(&self) -> &Path {
-        Path::new(&self.0)
+        Path::new(self.as_str())
     }
 }
 

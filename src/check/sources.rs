@@ -356,7 +356,10 @@ fn submodules(tree: &Tree) -> BTreeSet<String> {
 
 /// How deep the brackets of a text nest at most; where there are few of them, how many there are.
 fn nesting(text: &str) -> usize {
-    let opening = text.bytes().filter(|byte| matches!(byte, b'(' | b'[' | b'{')).count();
+    let is_opening = |byte: &u8| matches!(byte, b'(' | b'[' | b'{');
+    // So many at a time as one byte can count: several bytes are compared at once then.
+    let count = |part: &[u8]| part.iter().map(|byte| u8::from(is_opening(byte))).sum::<u8>();
+    let opening: usize = text.as_bytes().chunks(255).map(|part| usize::from(count(part))).sum();
     if opening <= MAX_NESTING {
         return opening;
     }
@@ -372,12 +375,40 @@ fn nesting(text: &str) -> usize {
     deepest
 }
 
+/// What the name of a folder says of all that is below it; what counts more comes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum FolderKind {
+    Foreign,
+    Test,
+    Frontend,
+    Migration,
+    Task,
+}
+
+impl FolderKind {
+    fn of(name: &str) -> Option<Self> {
+        let is_in = |names: &[&str]| names.contains(&name);
+        if is_in(&FOREIGN_FOLDERS) || is_in(&EXAMPLE_FOLDERS) {
+            Some(Self::Foreign)
+        } else if is_in(&TEST_FOLDERS) {
+            Some(Self::Test)
+        } else if is_in(&FRONTEND_FOLDERS) {
+            Some(Self::Frontend)
+        } else if is_in(&MIGRATION_FOLDERS) {
+            Some(Self::Migration)
+        } else if is_in(&TASK_FOLDERS) {
+            Some(Self::Task)
+        } else {
+            None
+        }
+    }
+}
+
 /// What a file is there for, by its path.
 #[must_use]
 pub fn part_of(path: &RepoPath) -> Part {
     let name = path.file_name();
     let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
-    let is_in = |names: &[&str]| folders(path).any(|folder| names.contains(&folder));
     let is_test_name = name.contains(".test.")
         || name.contains(".spec.")
         || name.contains(".e2e-spec.")
@@ -396,17 +427,18 @@ pub fn part_of(path: &RepoPath) -> Part {
         )
         || name.contains(".config.");
     let is_shell = [".sh", "Procfile"].iter().any(|end| name.ends_with(end));
-    if is_in(&FOREIGN_FOLDERS) || is_in(&EXAMPLE_FOLDERS) {
-        Part::Foreign
-    } else if is_test_name || is_in(&TEST_FOLDERS) {
-        Part::Test
-    } else if is_in(&FRONTEND_FOLDERS) && !is_shell {
-        Part::Foreign
-    } else if is_in(&MIGRATION_FOLDERS) {
-        Part::Migration
-    } else if is_task_name || is_in(&TASK_FOLDERS) {
-        Part::Task
-    } else {
-        Part::Service
+    let of_folders = folders(path)
+        .filter_map(FolderKind::of)
+        .filter(|kind| !is_shell || *kind != FolderKind::Frontend)
+        .min();
+    match of_folders {
+        Some(FolderKind::Foreign) => Part::Foreign,
+        _ if is_test_name => Part::Test,
+        Some(FolderKind::Test) => Part::Test,
+        Some(FolderKind::Frontend) => Part::Foreign,
+        Some(FolderKind::Migration) => Part::Migration,
+        _ if is_task_name => Part::Task,
+        Some(FolderKind::Task) => Part::Task,
+        None => Part::Service,
     }
 }
