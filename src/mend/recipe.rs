@@ -104,12 +104,12 @@ impl Recipe {
         let Some(name) = uses.name.captures(line).and_then(|captures| captures.get(1)) else {
             return false;
         };
-        let word = Regex::new(&format!(r"\b{}\b", name.as_str()));
-        let like = Regex::new(&uses.like.replace("NAME", name.as_str()));
-        let (Ok(word), Ok(like)) = (word, like) else { return false };
+        let named = Regex::new(&format!(r"\b{}\b", name.as_str()));
+        let wanted = Regex::new(&uses.like.replace("NAME", name.as_str()));
+        let (Ok(named), Ok(wanted)) = (named, wanted) else { return false };
         texts.all(|text| {
-            let mut uses = text.lines().filter(|other| word.is_match(other));
-            uses.all(|other| other.trim() == line.trim() || like.is_match(other))
+            let mut found = text.lines().filter(|other| named.is_match(other));
+            found.all(|other| other.trim() == line.trim() || wanted.is_match(other))
         })
     }
 }

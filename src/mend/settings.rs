@@ -128,7 +128,7 @@ fn stem(file: &RepoPath) -> &str {
 
 /// The file of settings: the finding's own, or the only one that its file imports.
 fn find_file(tree: &Tree, path: &RepoPath) -> Option<RepoPath> {
-    let is_settings = |path: &RepoPath| is_config_file(path) && path.as_str().ends_with(".json");
+    let is_settings = |path: &RepoPath| is_config_file(path) && stem(path) != path.file_name();
     if is_settings(path) {
         return Some(path.clone());
     }
@@ -199,31 +199,41 @@ fn find_imports(tree: &Tree, file: &RepoPath, path: &RepoPath, text: &str) -> Op
             continue;
         }
         let whole = node.range();
-        let end = import_end(&node)?;
+        let (end, is_statement) = match form_of(&node)? {
+            Form::Call => (whole.end, false),
+            Form::Statement(end) => (end, true),
+        };
         found.push(Import {
             name: whole.start + 1..whole.end - 1,
             spelled: spelled.to_owned(),
             quote: quoted[quoted.len() - 1..].to_owned(),
-            attributes: whole.end..end.unwrap_or(whole.end),
-            is_statement: end.is_some(),
+            attributes: whole.end..end,
+            is_statement,
         });
     }
     Some(found)
 }
 
-/// Where the statement ends that imports this; none inside for a call of `require`, none at all for anything else.
-fn import_end(node: &SyntaxNode<'_>) -> Option<Option<usize>> {
+/// How a file is imported.
+enum Form {
+    Call,
+    /// With where it ends.
+    Statement(usize),
+}
+
+/// How this imports something; nothing where it is anything else.
+fn form_of(node: &SyntaxNode<'_>) -> Option<Form> {
     let parent = node.parent()?;
     match &*parent.kind() {
         "arguments" => {
             let call = parent.parent()?;
             let name = call.field("function")?;
-            (name.text() == "require" && parent.children().count() == 3).then_some(None)
+            (name.text() == "require" && parent.children().count() == 3).then_some(Form::Call)
         }
         "import_statement" if DEFAULT_IMPORT.is_match(&parent.text()) => {
             let range = parent.range();
             let text = parent.text();
-            Some(Some(range.start + text.trim_end_matches(';').trim_end().len()))
+            Some(Form::Statement(range.start + text.trim_end_matches(';').trim_end().len()))
         }
         _ => None,
     }
@@ -235,14 +245,17 @@ fn leads_to(tree: &Tree, spelled: &str, path: &RepoPath, file: &RepoPath) -> boo
     if !spelled.starts_with('.') {
         // By the root of the package, where something makes that one of the places to look in.
         let root = package(tree, file).map_or("", |(folder, _)| folder);
-        return spelled.ends_with(".json") && format!("{root}{spelled}") == file.as_str();
+        return spelled != stem(file) && format!("{root}{spelled}") == file.as_str();
     }
     let mut parts: Vec<&str> = folder_of(path).split('/').filter(|part| !part.is_empty()).collect();
     for part in spelled.split('/') {
         match part {
             "." | "" => {}
-            ".." if parts.pop().is_none() => return false,
-            ".." => {}
+            ".." => {
+                if parts.pop().is_none() {
+                    return false;
+                }
+            }
             part => parts.push(part),
         }
     }
