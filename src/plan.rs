@@ -30,7 +30,7 @@ pub struct Plan {
     pub remarks: Vec<String>,
 }
 
-/// A file that comes, or becomes another.
+/// A file that comes, becomes another, or goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub path: RepoPath,
@@ -38,7 +38,8 @@ pub struct Change {
     pub factor: Option<Factor>,
     /// What must stand there when it is applied: nothing, or just these bytes.
     pub before: Option<Arc<Content>>,
-    pub after: Content,
+    /// None where the file goes.
+    pub after: Option<Content>,
     /// What it does to the source, in few words each.
     pub does: Vec<String>,
 }
@@ -91,10 +92,12 @@ impl Plan {
                 Some(earlier) => {
                     earlier.after = change.after;
                     earlier.does.extend(change.does);
+                    earlier.does.dedup();
                 }
                 None => self.changes.push(change),
             }
         }
+        self.changes.retain(|change| change.before.as_deref() != change.after.as_ref());
         self.changes.sort_by(|a, b| a.path.cmp(&b.path));
         self.conflicts.extend(next.conflicts);
         self.remarks.extend(next.remarks);
@@ -119,7 +122,11 @@ impl Instruction {
 impl Change {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
-        if self.before.is_some() { "modify" } else { "create" }
+        match (&self.before, &self.after) {
+            (None, _) => "create",
+            (Some(_), Some(_)) => "modify",
+            (Some(_), None) => "delete",
+        }
     }
 }
 
@@ -142,7 +149,7 @@ impl Serialize for Change {
 struct Draft {
     factor: Option<Factor>,
     before: Option<Arc<Content>>,
-    after: Content,
+    after: Option<Content>,
     does: Vec<String>,
 }
 
@@ -175,7 +182,7 @@ pub fn plan(root: PathBuf, tree: &Tree, mended: Vec<Change>, layers: Vec<Rendere
 
     let changes = drafts
         .into_iter()
-        .filter(|(_, draft)| draft.before.as_deref() != Some(&draft.after))
+        .filter(|(_, draft)| draft.before.as_deref() != draft.after.as_ref())
         .map(|(path, draft)| Change {
             path,
             factor: draft.factor,
@@ -214,7 +221,7 @@ fn refuse(reason: &str) -> Refusal {
 /// The change of a file that stands there into another, its mode kept.
 fn replace(tree: &Tree, path: &RepoPath, factor: Option<Factor>, after: Content) -> Option<Change> {
     let Some(Entry::File(before)) = tree.get(path) else { return None };
-    let after = Content { executable: before.executable, ..after };
+    let after = Some(Content { executable: before.executable, ..after });
     Some(Change { path: path.clone(), factor, before: Some(before), after, does: Vec::new() })
 }
 
@@ -245,20 +252,21 @@ fn open_draft<'a>(
                 }
                 Some(Entry::Other(reason)) => return Err(refuse(&reason)),
             };
-            let after = before.as_deref().cloned().unwrap_or_default();
+            let after = Some(before.as_deref().cloned().unwrap_or_default());
             Ok(slot.insert(Draft { factor, before, after, does: Vec::new() }))
         }
     }
 }
 
 fn lay(draft: &mut Draft, path: &RepoPath, rendered: Rendered) -> Result<(), Refusal> {
-    let is_new = draft.before.is_none() && draft.after.bytes.is_empty();
+    let Some(after) = &mut draft.after else { return Err(refuse("it is to be deleted")) };
+    let is_new = draft.before.is_none() && after.bytes.is_empty();
     if is_new {
-        draft.after.executable = rendered.text.starts_with("#!");
-        draft.after.bytes = rendered.text.into_bytes();
+        after.executable = rendered.text.starts_with("#!");
+        after.bytes = rendered.text.into_bytes();
         return Ok(());
     }
-    let base = &draft.after.bytes;
+    let base = &after.bytes;
     let merged = match rendered.kind {
         Kind::Own if *base == rendered.text.as_bytes() => return Ok(()),
         Kind::Own => {
@@ -274,7 +282,7 @@ fn lay(draft: &mut Draft, path: &RepoPath, rendered: Rendered) -> Result<(), Ref
             None => return Err(refuse("dozen merges TOML, JSON and YAML only")),
         },
     };
-    draft.after.bytes = merged
+    after.bytes = merged
         .map_err(|conflict| Refusal {
             reason: conflict.reason,
             snippet: conflict.snippet,

@@ -189,8 +189,13 @@ impl Tree {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut files = self.files.clone();
         for change in changes {
-            seen.insert(change.path.clone(), Some(Entry::File(Arc::new(change.after.clone()))));
-            files.insert(change.path.clone());
+            let after = change.after.clone().map(|after| Entry::File(Arc::new(after)));
+            if after.is_some() {
+                files.insert(change.path.clone());
+            } else {
+                files.remove(&change.path);
+            }
+            seen.insert(change.path.clone(), after);
         }
         Self { root: self.root.clone(), files, is_clean: self.is_clean, seen: Mutex::new(seen) }
     }

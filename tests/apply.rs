@@ -57,8 +57,8 @@ const FOREIGN_REPOSITORY: Scenario = Scenario {
     root: "shop",
 };
 
-/// The library with a plan that has everything: files that change, also executable ones, and come, in folders
-/// that are there and that are not.
+/// The library with a plan that has everything: files that change, also executable ones, that go, and that come, in
+/// folders that are there and that are not.
 const RICH_PLAN: Scenario = Scenario {
     lay: |place| lay_rich(&place.path("shop")),
     command: |place| {
@@ -106,8 +106,8 @@ fn a_rich_plan_is_applied() {
     apply::apply(&rich_plan(&root)).unwrap();
     for change in rich_plan(&root).changes {
         assert_eq!(
-            fs::read(root.join(&change.path)).unwrap(),
-            change.after.bytes,
+            fs::read(root.join(&change.path)).ok(),
+            change.after.map(|after| after.bytes),
             "{}",
             change.path
         );
@@ -124,24 +124,36 @@ fn lay_foreign(root: &Path) {
 }
 
 fn lay_rich(root: &Path) {
-    for (path, text) in [("a", "old a\n"), ("src/b", "old b\n"), ("run", "#!/bin/sh\n"), ("z", "")]
-    {
+    for (path, text) in [
+        ("a", "old a\n"),
+        ("gone", "old\n"),
+        ("src/b", "old b\n"),
+        ("src/gone", "#!/bin/sh\n"),
+        ("run", "#!/bin/sh\n"),
+        ("z", ""),
+    ] {
         write(&root.join(path), text);
     }
-    fs::set_permissions(root.join("run"), fs::Permissions::from_mode(0o750)).unwrap();
+    for path in ["run", "src/gone"] {
+        fs::set_permissions(root.join(path), fs::Permissions::from_mode(0o750)).unwrap();
+    }
 }
 
 fn rich_plan(root: &Path) -> Plan {
-    let modify = |path, before: &str, after: &str| change(path, Some(before), after);
+    let modify = |path, before: &str, after: &str| change(path, Some(before), Some(after));
+    let create = |path, after: &str| change(path, None, Some(after));
+    let delete = |path, before: &str| change(path, Some(before), None);
     Plan {
         root: root.to_owned(),
         changes: vec![
             modify("a", "old a\n", "new a\n"),
-            change("new/deep/c", None, "c\n"),
-            change("new/d", None, "d\n"),
+            delete("gone", "old\n"),
+            create("new/deep/c", "c\n"),
+            create("new/d", "d\n"),
             modify("run", "#!/bin/sh\n", "#!/bin/sh\ntrue\n"),
             modify("src/b", "old b\n", "new b\n"),
-            change("src/e", None, ""),
+            create("src/e", ""),
+            delete("src/gone", "#!/bin/sh\n"),
             modify("z", "", "z\n"),
         ],
         conflicts: Vec::new(),
@@ -149,14 +161,14 @@ fn rich_plan(root: &Path) -> Plan {
     }
 }
 
-fn change(path: &str, before: Option<&str>, after: &str) -> Change {
+fn change(path: &str, before: Option<&str>, after: Option<&str>) -> Change {
     let content = |text: &str| Content { bytes: text.into(), executable: text.starts_with("#!") };
     Change {
         does: Vec::new(),
         path: RepoPath::parse(path).unwrap(),
         factor: None,
         before: before.map(|text| Arc::new(content(text))),
-        after: content(after),
+        after: after.map(content),
     }
 }
 

@@ -54,7 +54,10 @@ fn render(stack: &str, options: &[(String, String)]) -> Vec<(String, Vec<u8>)> {
     let service = Service::from_answers(&draft.complete().unwrap()).unwrap();
     let rendered = templates::render(&templates::find_all(stack), &service).unwrap();
     let plan = plan::plan(PathBuf::new(), &Tree::default(), Vec::new(), rendered);
-    plan.changes.into_iter().map(|change| (change.path.to_string(), change.after.bytes)).collect()
+    plan.changes
+        .into_iter()
+        .map(|change| (change.path.to_string(), change.after.unwrap().bytes))
+        .collect()
 }
 
 fn combinations() -> Vec<Vec<(String, String)>> {

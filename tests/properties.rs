@@ -46,7 +46,7 @@ fn render(service: &Service) -> Vec<Rendered> {
 fn make_new(service: &Service) -> Files {
     let plan = plan::plan(ROOT.into(), &Tree::default(), Vec::new(), render(service));
     assert_eq!(plan.conflicts, []);
-    plan.changes.into_iter().map(|one| (one.path.to_string(), one.after.bytes)).collect()
+    plan.changes.into_iter().map(|one| (one.path.to_string(), one.after.unwrap().bytes)).collect()
 }
 
 fn tree(files: &Files) -> Tree {
@@ -73,7 +73,7 @@ fn lay(tree: &Tree, service: &Service, factors: &[Factor]) -> Plan {
 fn add(files: &Files, factors: &[Factor]) -> Files {
     let mut files = files.clone();
     for change in plan_to_add(&files, factors).changes {
-        files.insert(change.path.to_string(), change.after.bytes);
+        files.insert(change.path.to_string(), change.after.unwrap().bytes);
     }
     files
 }
@@ -198,7 +198,7 @@ fn list_shaped() -> Vec<(String, Files)> {
 fn show(plan: &Plan) -> String {
     let mut text = String::new();
     for change in &plan.changes {
-        let after = String::from_utf8_lossy(&change.after.bytes);
+        let after = String::from_utf8_lossy(&change.after.as_ref().unwrap().bytes);
         let before = change.before.as_ref().map(|content| String::from_utf8_lossy(&content.bytes));
         writeln!(text, "{}: {before:?} -> {after:?}", change.path).unwrap();
     }

@@ -46,7 +46,10 @@ fn render_called(name: &str, stack: &str, options: &[(String, String)]) -> Files
     let rendered = templates::render(&templates::find_all(stack), &service).unwrap();
     let plan = plan::plan(PathBuf::new(), &Tree::default(), Vec::new(), rendered);
     assert_eq!(plan.conflicts, []);
-    plan.changes.into_iter().map(|change| (change.path.to_string(), change.after.bytes)).collect()
+    plan.changes
+        .into_iter()
+        .map(|change| (change.path.to_string(), change.after.unwrap().bytes))
+        .collect()
 }
 
 fn read(folder: &Path) -> Files {

@@ -73,16 +73,20 @@ pub struct Journal {
 }
 
 impl Operation {
-    /// Brings a change's content, staged under `number`.
+    /// Brings a change's content, staged under `number`; where the file goes, that only says that it is pending.
     pub fn replace(number: usize, change: &Change) -> Self {
         Self {
             path: change.path.clone(),
             factor: change.factor,
             entry: number.to_string(),
             before: change.before.as_ref().map(|content| digest(&content.bytes)),
-            after: Some(digest(&change.after.bytes)),
+            after: change.after.as_ref().map(|content| digest(&content.bytes)),
             // What is replaced keeps its mode.
-            executable: change.before.as_deref().unwrap_or(&change.after).executable,
+            executable: change
+                .before
+                .as_deref()
+                .or(change.after.as_ref())
+                .is_some_and(|content| content.executable),
         }
     }
 

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::plan::Plan;
-use crate::tree::OWN_FOLDER;
+use crate::tree::{Content, OWN_FOLDER};
 pub use journal::Recovery;
 use journal::{Afterwards, Operation};
 use root::{Root, digest};
@@ -125,7 +125,9 @@ fn fill(plan: &Plan, finish: Finish) -> Result<()> {
 fn write_all(root: &Root, plan: &Plan) -> Result<()> {
     for change in &plan.changes {
         interrupt::check()?;
-        root.create_file(change.path.as_ref(), &change.after, None)?;
+        if let Some(after) = &change.after {
+            root.create_file(change.path.as_ref(), after, None)?;
+        }
     }
     Ok(())
 }
@@ -146,7 +148,10 @@ fn stage_changes(root: &Root, work: &Path, plan: &Plan) -> Result<Vec<Operation>
                 Some(root.permissions(&change.path)?)
             }
         };
-        root.create_file(&staged, &change.after, permissions)?;
+        match &change.after {
+            Some(after) => root.create_file(&staged, after, permissions)?,
+            None => root.create_file(&staged, &Content::default(), None)?,
+        }
         root.sync(&staged)?;
         operations.push(Operation::replace(number, change));
     }

@@ -77,7 +77,9 @@ impl Scratch {
                     .remove_file(&change.path)
                     .map_err(|error| root.unwritable(change.path.as_ref(), error))?;
             }
-            root.create_file(change.path.as_ref(), &change.after, permissions)?;
+            if let Some(after) = &change.after {
+                root.create_file(change.path.as_ref(), after, permissions)?;
+            }
         }
         Ok(())
     }

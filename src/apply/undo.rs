@@ -61,7 +61,7 @@ impl Serialize for Restoration {
 enum Since {
     /// It is gone, or already what it was.
     Restored,
-    Unchanged(Arc<Content>),
+    Unchanged(Option<Arc<Content>>),
     Changed(Option<Arc<Content>>),
     /// Nothing that a file can take the place of.
     Blocked(String),
@@ -90,7 +90,7 @@ impl Undo {
             let reason = match look(&tree, operation) {
                 Since::Restored => continue,
                 Since::Unchanged(now) => {
-                    restore(Some(now));
+                    restore(now);
                     continue;
                 }
                 Since::Changed(now) => {
@@ -181,6 +181,7 @@ fn read_backup(root: &Root, operation: &Operation) -> Result<Option<Content>> {
 fn look(tree: &Tree, operation: &Operation) -> Since {
     let now = match tree.get(&operation.path) {
         None if operation.before.is_none() => return Since::Restored,
+        None if operation.after.is_none() => return Since::Unchanged(None),
         None => return Since::Changed(None),
         Some(Entry::File(now)) => now,
         Some(Entry::Link) => return Since::Blocked("it is a symbolic link now".to_owned()),
@@ -189,7 +190,7 @@ fn look(tree: &Tree, operation: &Operation) -> Since {
     };
     let found = Some(digest(&now.bytes));
     if found == operation.after && now.executable == operation.executable {
-        Since::Unchanged(now)
+        Since::Unchanged(Some(now))
     } else if found == operation.before {
         Since::Restored
     } else {

@@ -86,7 +86,7 @@ pub fn make(open: &Open, tree: &Tree, plan: &Plan, limit: Duration) -> Result<Ma
         path: open.lock.clone(),
         factor: Some(Factor::Dependencies),
         before,
-        after,
+        after: Some(after),
         does: vec![if is_list {
             "pins what its packages need".to_owned()
         } else {

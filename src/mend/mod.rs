@@ -1,14 +1,16 @@
 //! Decides how what `check` found is mended: by the recipe that its rule carries, at one anchor that leaves no
 //! doubt, or else by an instruction for a person.
 //!
-//! `recipe` is what rules say, `source`, `line`, `ignore` and `manifest` turn it into edits, `style` and `import` make them fit
-//! the file, and `verify` looks at the whole with the eyes of `check` before anybody writes it. All is pure.
+//! `recipe` is what rules say; `source`, `line`, `ignore`, `version`, `task` with `shot`, `settings` and `manifest` turn
+//! it into edits; `style` and `import` make them fit the file; and `verify` looks at the whole with the eyes of `check`
+//! before anybody writes it. All is pure.
 
 mod ignore;
 mod import;
 mod line;
 mod manifest;
 pub mod recipe;
+mod settings;
 mod shot;
 mod source;
 mod style;
@@ -26,9 +28,10 @@ use crate::check::facts::workflow::is_workflow;
 use crate::check::finding::{Finding, Place, Severity};
 use crate::check::language::Grammar;
 use crate::check::rule::{Rule, Rules};
+use crate::check::sources::{Part, part_of};
 use crate::error::Result;
 use crate::factor::Factor;
-use crate::merge::text::{Insert, Text};
+use crate::merge::text::{self, Insert, Text};
 use crate::plan::Change;
 use crate::templates::{Kind, Rendered};
 use crate::tree::{Content, Entry, RepoPath, Tree};
@@ -44,6 +47,8 @@ pub struct Mend {
     /// What a person still has to do or to know.
     pub remark: String,
     edits: BTreeMap<RepoPath, Vec<Insert>>,
+    /// The text of files that come; none for those that go.
+    files: BTreeMap<RepoPath, Option<String>>,
     /// Name and example of what is read from the environment then.
     variables: BTreeMap<String, String>,
     /// The argument that makes of web the release phase.
@@ -55,6 +60,23 @@ pub struct Mend {
 struct Edits {
     edits: Vec<Insert>,
     variables: BTreeMap<String, String>,
+}
+
+/// What a recipe does to a repository.
+#[derive(Debug, Default)]
+struct Revision {
+    edits: BTreeMap<RepoPath, Vec<Insert>>,
+    /// The text of files that come; none for those that go.
+    files: BTreeMap<RepoPath, Option<String>>,
+    variables: BTreeMap<String, String>,
+    /// What a person has to know, where that hangs on what was found.
+    remark: Option<String>,
+}
+
+impl Revision {
+    fn add(&mut self, path: &RepoPath, edits: impl IntoIterator<Item = Insert>) {
+        self.edits.entry(path.clone()).or_default().extend(edits);
+    }
 }
 
 /// The mends for findings of these factors, where a recipe fits: in the order of the findings.
@@ -107,27 +129,15 @@ fn mend<'r>(
         if recipe.stands.as_ref().is_some_and(|name| !manifest::stands(tree, &place.path, name)) {
             continue;
         }
-        if recipe.once.is_some() {
-            let Some(moved) = task::mend(tree, recipe, place) else { continue };
-            return Ok(Some(Mend {
-                rule: rule.id.clone(),
-                factor: rule.factor,
-                place: place.clone(),
-                says: recipe.says.clone(),
-                remark: moved.remark,
-                edits: moved.edits,
-                variables: BTreeMap::new(),
-                release: None,
-            }));
+        let Some(recipe) = recipe.with_variable(list_service_texts(tree)) else { continue };
+        let start = text::numbered_line(file.lines(), place.line);
+        let line = file.lines()[start..].lines().next().unwrap_or_default();
+        if !recipe.fits_uses(line, list_service_texts(tree)) {
+            continue;
         }
-        let edited = if recipe.unignores {
-            ignore::mend(tree, file.lines(), place)?
-        } else {
-            edit(rule, recipe, tree, file.lines(), place)?
-        };
-        let Some(Edits { edits, variables }) = edited else { continue };
-        let mut all = BTreeMap::from([(place.path.clone(), edits)]);
-        let Some(needed) = manifest::need(tree, recipe, &place.path) else { continue };
+        let Some(revision) = revise(rule, &recipe, tree, file.lines(), place)? else { continue };
+        let Revision { edits: mut all, files, variables, remark } = revision;
+        let Some(needed) = manifest::need(tree, &recipe, &place.path) else { continue };
         for (path, edits) in needed {
             all.entry(path).or_default().extend(edits);
         }
@@ -136,8 +146,9 @@ fn mend<'r>(
             factor: rule.factor,
             place: place.clone(),
             says: recipe.says.clone(),
-            remark: recipe.remark.clone(),
+            remark: remark.unwrap_or_else(|| recipe.remark.clone()),
             edits: all,
+            files,
             variables,
             release: recipe.release.clone(),
         }));
@@ -154,7 +165,34 @@ fn is_set_for_tests(tree: &Tree, variable: &str) -> bool {
     })
 }
 
-/// The edits of a recipe in the file of the finding, of which this is the text without carriage returns.
+/// What a recipe does about a finding in a file, of which this is the text without carriage returns.
+fn revise(
+    rule: &Rule,
+    recipe: &Recipe,
+    tree: &Tree,
+    text: &str,
+    place: &Place,
+) -> Result<Option<Revision>> {
+    let fits = recipe.only_if.as_ref().is_none_or(|only_if| only_if.is_match(text))
+        && !recipe.unless.as_ref().is_some_and(|unless| unless.is_match(text));
+    if !fits {
+        return Ok(None);
+    }
+    if let Some(once) = &recipe.once {
+        return Ok(task::mend(tree, once, place));
+    }
+    if let Some(taken) = &recipe.module {
+        return Ok(settings::mend(tree, taken, &place.path));
+    }
+    let edits = edit(rule, recipe, tree, text, place)?;
+    Ok(edits.map(|Edits { edits, variables }| Revision {
+        edits: BTreeMap::from([(place.path.clone(), edits)]),
+        variables,
+        ..Revision::default()
+    }))
+}
+
+/// The edits of a recipe in the file of the finding.
 fn edit(
     rule: &Rule,
     recipe: &Recipe,
@@ -162,10 +200,8 @@ fn edit(
     text: &str,
     place: &Place,
 ) -> Result<Option<Edits>> {
-    let fits = recipe.only_if.as_ref().is_none_or(|only_if| only_if.is_match(text))
-        && !recipe.unless.as_ref().is_some_and(|unless| unless.is_match(text));
-    if !fits {
-        return Ok(None);
+    if recipe.unignores {
+        return ignore::mend(tree, text, place);
     }
     if recipe.version {
         return Ok(version::mend(tree, text, place));
@@ -193,16 +229,22 @@ pub fn mend_example(
     place: &Place,
 ) -> Result<Option<BTreeMap<RepoPath, String>>> {
     let Some(file) = read(tree, &place.path) else { return Ok(None) };
-    let edits = if recipe.once.is_some() {
-        task::mend(tree, recipe, place).map(|moved| moved.edits)
-    } else {
-        edit(rule, recipe, tree, file.lines(), place)?
-            .map(|edits| BTreeMap::from([(place.path.clone(), edits.edits)]))
-    };
+    let Some(recipe) = recipe.with_variable(list_service_texts(tree)) else { return Ok(None) };
+    let revision = revise(rule, &recipe, tree, file.lines(), place)?;
     let write = |(path, edits)| Some((read(tree, &path)?.write(edits), path));
-    Ok(edits.map(|edits| {
-        edits.into_iter().filter_map(write).map(|(text, path)| (path, text)).collect()
+    Ok(revision.map(|revision| {
+        let written = revision.edits.into_iter().filter_map(write);
+        written.map(|(text, path)| (path, text)).collect()
     }))
+}
+
+/// The code that is no test, read as it is taken.
+fn list_service_texts(tree: &Tree) -> impl Iterator<Item = String> {
+    tree.files().filter_map(|path| {
+        let is_service = part_of(path) == Part::Service;
+        let text = is_service.then(|| tree.text(path)).flatten()?;
+        Grammar::of(path.file_name(), &text).is_some().then_some(text)
+    })
 }
 
 fn read(tree: &Tree, path: &RepoPath) -> Option<Text> {
@@ -235,12 +277,29 @@ fn assemble(tree: &Tree, mends: &[&Mend], web: Option<&str>) -> (Vec<Change>, Ve
         Some(Change {
             path: path.clone(),
             factor: of_path().map(|mend| mend.factor).next(),
-            after: Content { bytes: file.write(edits).into_bytes(), executable: before.executable },
+            after: Some(Content {
+                bytes: file.write(edits).into_bytes(),
+                executable: before.executable,
+            }),
             before: Some(Arc::clone(&before)),
             does,
         })
     });
-    let changes = changes.collect();
+    let whole = mends.iter().flat_map(|mend| &mend.files).filter_map(|(path, text)| {
+        let before = match tree.get(path) {
+            Some(Entry::File(content)) => Some(content),
+            _ => None,
+        };
+        let by = mends.iter().find(|mend| mend.files.contains_key(path))?;
+        Some(Change {
+            path: path.clone(),
+            factor: Some(by.factor),
+            before,
+            after: text.clone().map(|text| Content { bytes: text.into_bytes(), executable: false }),
+            does: vec![by.says.clone()],
+        })
+    });
+    let changes = changes.chain(whole).collect();
     let variables: BTreeMap<&String, &String> =
         mends.iter().flat_map(|mend| &mend.variables).collect();
     let variables: String =

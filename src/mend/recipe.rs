@@ -1,11 +1,13 @@
 //! A recipe: how what a rule finds is mended, as the rule's file says it.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::settings::Taken;
 use crate::check::rule::{maybe_pattern, pattern};
 
 /// One way to mend what a rule finds. It fits where each of its conditions holds and its anchor stands exactly once.
@@ -73,6 +75,15 @@ pub struct Recipe {
     #[serde(default)]
     pub unignores: bool,
 
+    /// It is only for a name of which every use is like this.
+    pub uses: Option<Uses>,
+    /// Where the code of the service reads a variable that it needs, the name in a group; all of that code has to
+    /// agree on one, which is `$SERVICE_VARIABLE` then.
+    #[serde(default, with = "maybe_pattern")]
+    pub service_variable: Option<Regex>,
+    /// The file of settings that the finding is in, or that its file imports, becomes a module.
+    pub module: Option<Taken>,
+
     /// Features that a crate then needs.
     #[serde(default)]
     pub features: BTreeMap<String, Vec<String>>,
@@ -106,13 +117,57 @@ pub struct Once {
     pub beside: Regex,
 }
 
+impl Recipe {
+    /// The recipe with the variable that these texts read; nothing where they read none, or several.
+    pub fn with_variable(&self, texts: impl Iterator<Item = String>) -> Option<Cow<'_, Self>> {
+        let Some(reads) = &self.service_variable else { return Some(Cow::Borrowed(self)) };
+        let mut names = BTreeSet::new();
+        for text in texts {
+            let found = reads.captures_iter(&text).filter_map(|captures| captures.get(1));
+            names.extend(found.map(|name| name.as_str().to_owned()));
+        }
+        let name = names.pop_first().filter(|_| names.is_empty())?;
+        let replace = self.replace.as_ref().map(|text| text.replace("$SERVICE_VARIABLE", &name));
+        Some(Cow::Owned(Self { replace, ..self.clone() }))
+    }
+
+    /// Whether each of these texts uses what the line names as the recipe needs it.
+    pub fn fits_uses(&self, line: &str, mut texts: impl Iterator<Item = String>) -> bool {
+        let Some(uses) = &self.uses else { return true };
+        let Some(name) = uses.name.captures(line).and_then(|captures| captures.get(1)) else {
+            return false;
+        };
+        let named = Regex::new(&format!(r"\b{}\b", name.as_str()));
+        let wanted = Regex::new(&uses.like.replace("NAME", name.as_str()));
+        let (Ok(named), Ok(wanted)) = (named, wanted) else { return false };
+        texts.all(|text| {
+            let mut found = text.lines().filter(|other| named.is_match(other));
+            found.all(|other| other.trim() == line.trim() || wanted.is_match(other))
+        })
+    }
+}
+
+/// How a name has to be used wherever the service's code has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uses {
+    /// Where the finding's line says the name, in a group.
+    #[serde(with = "pattern")]
+    pub name: Regex,
+    /// What is to be found on each line with it; `NAME` is the name.
+    pub like: String,
+}
+
 /// An anchor that goes with the first, and what comes in its place. In a list of lines it is a pattern, and nothing
 /// becomes of several lines like that.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Also {
     pub at: Value,
+    pub transform: Option<Value>,
     pub replace: String,
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// A line that goes with the first, and what it becomes.

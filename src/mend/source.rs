@@ -50,12 +50,15 @@ pub fn mend(
             path: &rule.path,
             body: &also.at,
             constraints: &BTreeMap::new(),
-            transform: None,
+            transform: also.transform.as_ref(),
         };
         let Some(compiled) = compile(&syntax, grammar)? else { continue };
         match find(&tree, &compiled).as_slice() {
             [] => {}
-            [other] => edits.edits.push(replace(&also.replace, other, text, &style)),
+            [other] => {
+                edits.edits.push(replace(&also.replace, other, text, &style));
+                edits.variables.extend(fill_variables(&also.variables, other, text));
+            }
             _ => return Ok(None),
         }
     }
@@ -77,6 +80,14 @@ fn replace(template: &str, anchor: &Match<'_>, text: &str, style: &Style) -> Ins
     let range = environment.get_match("HERE").unwrap_or_else(|| anchor.get_node()).range();
     let indent = text::indent(text, range.start);
     let new = write(template, indent, style, environment, text);
+    let next = text::next_line(text, range.end);
+    if new.is_empty()
+        && text::starts_line(text, range.start)
+        && text[range.end..next].trim().is_empty()
+    {
+        // A line that nothing is left on goes.
+        return Insert::replace(&(text::line_start(text, range.start)..next), new);
+    }
     Insert::replace(&range, new.strip_prefix(indent).unwrap_or(&new).to_owned())
 }
 
@@ -133,11 +144,20 @@ fn edit(
     for module in &recipe.imports {
         edits.extend(import::import(tree, text, module));
     }
-    let variables = recipe.variables.iter().map(|(name, example)| {
-        let name = fill(name, environment, text);
-        (name.trim_matches(['"', '\'', '`']).to_owned(), fill(example, environment, text))
+    Some(Edits { edits, variables: fill_variables(&recipe.variables, anchor, text) })
+}
+
+/// Names and examples of variables.
+fn fill_variables(
+    variables: &BTreeMap<String, String>,
+    anchor: &Match<'_>,
+    text: &str,
+) -> BTreeMap<String, String> {
+    let filled = variables.iter().map(|(name, example)| {
+        let name = fill(name, anchor.get_env(), text);
+        (name.trim_matches(['"', '\'', '`']).to_owned(), fill(example, anchor.get_env(), text))
     });
-    Some(Edits { edits, variables: variables.collect() })
+    filled.collect()
 }
 
 /// A template's lines in the style of the file, with what was matched filled in.

@@ -1,14 +1,13 @@
 //! Takes what is to run once out of the command that serves, and has it run before the release instead.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::read;
-use super::recipe::{Once, Recipe};
+use super::recipe::Once;
 use super::shot::{self, Call};
+use super::{Revision, read};
 use crate::check::document::{self, Node};
 use crate::check::facts::compose::{image_paths, is_compose_name};
 use crate::check::facts::image::Image;
@@ -40,21 +39,10 @@ const FOREIGN_STARTERS: [&str; 6] = [
     "captain-definition",
 ];
 
-/// What a recipe does: the edits, file by file, and what a person has to know then.
-#[derive(Debug, Default)]
-pub struct Moved {
-    pub edits: BTreeMap<RepoPath, Vec<Insert>>,
-    pub remark: String,
-}
-
-impl Moved {
-    fn add(&mut self, path: &RepoPath, edits: impl IntoIterator<Item = Insert>) {
-        self.edits.entry(path.clone()).or_default().extend(edits);
-    }
-
-    fn remark(&mut self, call: &Call, has_home: bool) {
+impl Revision {
+    fn say_where(&mut self, call: &Call, has_home: bool) {
         let command = call.line();
-        self.remark = if has_home {
+        self.remark = Some(if has_home {
             format!(
                 "Nothing runs `{command}` at every start any more: compose runs it before; elsewhere it is to run before a release."
             )
@@ -62,14 +50,13 @@ impl Moved {
             format!(
                 "Nothing runs `{command}` at every start any more: run it in the new release, before that is started."
             )
-        };
+        });
     }
 }
 
 /// What a recipe does to the command at a place; nothing where it does not fit.
 #[must_use]
-pub fn mend(tree: &Tree, recipe: &Recipe, place: &Place) -> Option<Moved> {
-    let once = recipe.once.as_ref()?;
+pub fn mend(tree: &Tree, once: &Once, place: &Place) -> Option<Revision> {
     let file = read(tree, &place.path)?;
     let text = file.lines();
     let name = place.path.file_name();
@@ -184,42 +171,42 @@ fn whole_line(text: &str, line: usize) -> Range<usize> {
     start..start + text[start..end].trim_end().len()
 }
 
-fn mend_procfile(once: &Once, text: &str, place: &Place) -> Option<Moved> {
+fn mend_procfile(once: &Once, text: &str, place: &Place) -> Option<Revision> {
     let line = whole_line(text, place.line);
     let (name, _) = text[line.clone()].split_once(':').filter(|(name, _)| *name != "release")?;
     let command = line.start + name.len() + 1..line.end;
     let taken = take(once, text, find_script(text, &command).unwrap_or(command))?;
-    let mut moved = Moved::default();
+    let mut revision = Revision::default();
     let release = text.lines().find(|line| line.starts_with("release:"));
     match release {
         Some(release) if taken.call.steps.iter().all(|step| release.contains(step)) => {}
         Some(_) => return None,
         None => {
             let release = format!("release: {}\n", taken.call.steps.join(" && "));
-            moved.add(&place.path, [Insert::new(line.start, release)]);
+            revision.add(&place.path, [Insert::new(line.start, release)]);
         }
     }
-    moved.add(&place.path, taken.cuts);
-    Some(moved)
+    revision.add(&place.path, taken.cuts);
+    Some(revision)
 }
 
-fn mend_image(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<Moved> {
+fn mend_image(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<Revision> {
     let line = whole_line(text, place.line);
     let (name, _) = text[line.clone()].split_once(char::is_whitespace)?;
     let command = line.start + name.len()..line.end;
     let is_json = text[command.clone()].trim_start().starts_with('[');
     let script = find_script(text, &command).or_else(|| (!is_json).then(|| command.clone()))?;
     let taken = take(once, text, script)?;
-    let mut moved = Moved::default();
-    moved.add(&place.path, taken.cuts);
-    let has_home = hand_on(tree, &place.path, &taken.call, &mut moved)?;
-    moved.remark(&taken.call, has_home);
-    Some(moved)
+    let mut revision = Revision::default();
+    revision.add(&place.path, taken.cuts);
+    let has_home = hand_on(tree, &place.path, &taken.call, &mut revision)?;
+    revision.say_where(&taken.call, has_home);
+    Some(revision)
 }
 
 /// Has whatever runs an image as it is run the call before; nothing where something runs it that cannot be told so.
 /// Says whether anything does.
-fn hand_on(tree: &Tree, image: &RepoPath, call: &Call, moved: &mut Moved) -> Option<bool> {
+fn hand_on(tree: &Tree, image: &RepoPath, call: &Call, revision: &mut Revision) -> Option<bool> {
     let is_elsewhere = FOREIGN_STARTERS
         .iter()
         .any(|name| RepoPath::parse(name).is_ok_and(|path| tree.get(&path).is_some()));
@@ -240,7 +227,7 @@ fn hand_on(tree: &Tree, image: &RepoPath, call: &Call, moved: &mut Moved) -> Opt
         if own.next().is_some() || service.value.at(&["build", "target"]).is_some() {
             return None;
         }
-        moved.add(&path, shot::add(&text, &service.key, call)?);
+        revision.add(&path, shot::add(&text, &service.key, call)?);
         has_home = true;
         // Another file may give the service what the task would then lack.
         for (other, _, node) in read_composes(tree) {
@@ -261,7 +248,7 @@ fn hand_on(tree: &Tree, image: &RepoPath, call: &Call, moved: &mut Moved) -> Opt
             return None;
         }
         let deploy = format!("[deploy]\nrelease_command = \"{}\"\n", call.line());
-        moved.add(&fly, merge::additions(Format::Toml, file.lines(), &deploy).ok()?);
+        revision.add(&fly, merge::additions(Format::Toml, file.lines(), &deploy).ok()?);
         has_home = true;
     }
     Some(has_home)
@@ -288,7 +275,7 @@ fn read_composes(tree: &Tree) -> Vec<(RepoPath, String, Node)> {
     read.collect()
 }
 
-fn mend_compose(once: &Once, text: &str, place: &Place) -> Option<Moved> {
+fn mend_compose(once: &Once, text: &str, place: &Place) -> Option<Revision> {
     let root = merge::read(Format::Yaml, text).ok()??;
     let services = root.child("services")?;
     let start = text::numbered_line(text, place.line);
@@ -298,23 +285,23 @@ fn mend_compose(once: &Once, text: &str, place: &Place) -> Option<Moved> {
         (start..end).contains(&command.key.start).then_some((service, command))
     })?;
     let taken = take(once, text, find_script(text, &command.span)?)?;
-    let mut moved = Moved::default();
+    let mut revision = Revision::default();
     // What is left needs no shell, where it is plain words.
     let is_line =
         text[command.span.clone()].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
     match taken.rest.as_slice() {
         [rest] if is_line && shot::is_plain(rest) => {
             let rest = rest.strip_prefix("exec ").unwrap_or(rest).to_owned();
-            moved.add(&place.path, [Insert::replace(&command.span, rest)]);
+            revision.add(&place.path, [Insert::replace(&command.span, rest)]);
         }
-        _ => moved.add(&place.path, taken.cuts),
+        _ => revision.add(&place.path, taken.cuts),
     }
-    moved.add(&place.path, shot::add(text, &service.name, &taken.call)?);
-    moved.remark(&taken.call, true);
-    Some(moved)
+    revision.add(&place.path, shot::add(text, &service.name, &taken.call)?);
+    revision.say_where(&taken.call, true);
+    Some(revision)
 }
 
-fn mend_manifest(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<Moved> {
+fn mend_manifest(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<Revision> {
     let root = merge::read(Format::Json, text).ok()??;
     let scripts = root.child("scripts")?;
     let start = text::numbered_line(text, place.line);
@@ -322,8 +309,8 @@ fn mend_manifest(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<
     let started =
         scripts.children().iter().find(|script| (start..end).contains(&script.key.start))?;
     let taken = take(once, text, started.span.start + 1..started.span.end - 1)?;
-    let mut moved = Moved::default();
-    moved.add(&place.path, taken.cuts);
+    let mut revision = Revision::default();
+    revision.add(&place.path, taken.cuts);
 
     let folder = folder_of(&place.path);
     let beside = |name: &str| RepoPath::parse(&format!("{folder}{name}")).ok();
@@ -347,7 +334,7 @@ fn mend_manifest(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<
             if known.is_none() {
                 let addition =
                     format!("{{\n  \"scripts\": {{\n    \"migrate\": \"{step}\"\n  }}\n}}\n");
-                moved.add(&place.path, merge::additions(Format::Json, text, &addition).ok()?);
+                revision.add(&place.path, merge::additions(Format::Json, text, &addition).ok()?);
             }
             let name = known.map_or("migrate", |script| script.name.as_str());
             Call { steps: vec![format!("{runner} {name}")], ..Call::default() }
@@ -370,7 +357,7 @@ fn mend_manifest(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<
             return None;
         }
         let at = text::numbered_line(file.lines(), web + 1);
-        moved.add(&procfile, [Insert::new(at, format!("release: {}\n", call.line()))]);
+        revision.add(&procfile, [Insert::new(at, format!("release: {}\n", call.line()))]);
         has_home = true;
     }
     for (path, image) in read_images(tree) {
@@ -378,7 +365,7 @@ fn mend_manifest(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<
             matches!(it.name.as_str(), "CMD" | "ENTRYPOINT") && is_started.is_match(&it.text)
         });
         if starts {
-            has_home |= hand_on(tree, &path, &call, &mut moved)?;
+            has_home |= hand_on(tree, &path, &call, &mut revision)?;
         }
     }
     for (path, text, node) in read_composes(tree) {
@@ -386,15 +373,15 @@ fn mend_manifest(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<
             let Some(command) = service.value.get("command") else { continue };
             let words = document_words(&command.value);
             if is_started.is_match(&words) {
-                moved.add(&path, shot::add(&text, &service.key, &call)?);
+                revision.add(&path, shot::add(&text, &service.key, &call)?);
                 has_home = true;
             }
         }
     }
-    if !moved.edits.keys().any(|path| path.file_name().starts_with("Procfile")) {
-        moved.remark(&call, has_home);
+    if !revision.edits.keys().any(|path| path.file_name().starts_with("Procfile")) {
+        revision.say_where(&call, has_home);
     }
-    Some(moved)
+    Some(revision)
 }
 
 fn document_words(node: &Node) -> String {
@@ -410,7 +397,7 @@ fn read_images(tree: &Tree) -> Vec<(RepoPath, Image)> {
 }
 
 /// In a shell script that an image starts by: the line of the task.
-fn mend_script(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<Moved> {
+fn mend_script(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<Revision> {
     let line = whole_line(text, place.line);
     let step = &text[line.clone()];
     let below = &text[text::next_line(text, line.end)..];
@@ -431,8 +418,8 @@ fn mend_script(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<Mo
     if text::follows_blank(text, start) && text[end..].starts_with('\n') {
         end += 1;
     }
-    let mut moved = Moved::default();
-    moved.add(&place.path, [Insert::replace(&(start..end), String::new())]);
+    let mut revision = Revision::default();
+    revision.add(&place.path, [Insert::replace(&(start..end), String::new())]);
 
     let name = place.path.file_name();
     let starts = |found: &&crate::check::facts::image::Instruction, what: &str| {
@@ -447,9 +434,9 @@ fn mend_script(tree: &Tree, once: &Once, text: &str, place: &Place) -> Option<Mo
     }
     let is_entry = read.last_stage().any(|found| starts(&found, "ENTRYPOINT"));
     call.is_entry = is_entry && !text.contains("\"$@\"");
-    let has_home = hand_on(tree, &image, &call, &mut moved)?;
-    moved.remark(&call, has_home);
-    Some(moved)
+    let has_home = hand_on(tree, &image, &call, &mut revision)?;
+    revision.say_where(&call, has_home);
+    Some(revision)
 }
 
 /// Whether no compose service starts the script by its own command.

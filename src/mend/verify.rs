@@ -172,7 +172,8 @@ pub fn is_no_worse(before: &Report, after: &Report) -> bool {
 
 /// Whether a parser makes as much of a file as it did before.
 fn parses(change: &Change) -> bool {
-    let Ok(after) = std::str::from_utf8(&change.after.bytes) else { return false };
+    let Some(after) = &change.after else { return true };
+    let Ok(after) = std::str::from_utf8(&after.bytes) else { return false };
     let before =
         change.before.as_ref().and_then(|content| std::str::from_utf8(&content.bytes).ok());
     let name = change.path.file_name();

@@ -272,7 +272,7 @@ fn kind_style(kind: &str) -> Style {
 #[must_use]
 pub fn patch_of(change: &Change, folder: &str) -> Vec<u8> {
     let path = format!("{folder}{}", change.path);
-    diff::patch(&path, change.before.as_deref(), Some(&change.after))
+    diff::patch(&path, change.before.as_deref(), change.after.as_ref())
 }
 
 /// A change as a diff for whoever is asked about it.
