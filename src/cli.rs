@@ -102,6 +102,10 @@ pub struct Add {
     #[arg(long)]
     pub stack: Option<String>,
 
+    /// Write a dozen.toml, too, that says how its processes are started, for `prove` and for you to go on with
+    #[arg(long)]
+    pub record: bool,
+
     #[command(flatten)]
     pub writing: Writing,
 

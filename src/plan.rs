@@ -105,6 +105,15 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// This plan and one change more.
+    #[must_use]
+    pub fn including(self, change: Change) -> Self {
+        let instructions = self.instructions.clone();
+        self.then(Self { changes: vec![change], instructions, ..Self::default() })
+    }
+}
+
 impl Instruction {
     #[must_use]
     pub fn of(finding: &Finding) -> Self {

@@ -291,3 +291,39 @@ fn all_is_every_factor() {
     let named: Vec<&str> = factors.iter().map(String::as_str).collect();
     assert_eq!(of(&["all"]), of(&named));
 }
+
+// What is recorded
+
+#[test]
+fn how_it_is_started_is_recorded_where_that_is_asked_for() {
+    let place = Place::new();
+    place.write("shop/requirements.txt", "flask==3.0.0\n");
+    place.write("shop/app.py", "import os\nkey = os.environ[\"SECRET_KEY\"]\n");
+    place.write("shop/Procfile", "web: gunicorn \"app:create()\"\nrelease: flask db upgrade\n");
+    let before = snapshot(&place.path("shop"));
+
+    place.ok(add(&["--yes"]));
+    assert!(!place.path("shop/dozen.toml").exists());
+    place.ok(["undo", "--path", "shop"]);
+
+    place.ok(add(&["--yes", "--record"]));
+    let text = fs::read_to_string(place.path("shop/dozen.toml")).unwrap();
+    let record: toml::Table = text.parse().unwrap();
+    assert_eq!(record["processes"]["web"].as_str(), Some("gunicorn \"app:create()\""), "{text}");
+    assert_eq!(record["processes"]["release"].as_str(), Some("flask db upgrade"), "{text}");
+    assert!(!record.contains_key("answers"), "it is not one of dozen's");
+    place.run(add(&["--record"])).expect(0).prints(&["Nothing to add"]);
+
+    place.ok(["undo", "--path", "shop"]);
+    assert_eq!(snapshot(&place.path("shop")), before);
+}
+
+#[test]
+fn nothing_is_recorded_of_what_nobody_can_start() {
+    let place = Place::new();
+    place.write("shop/requirements.txt", "requests==2.32.0\n");
+    place.write("shop/parse.py", "");
+    let run = place.run(add(&["--yes", "--record"])).expect(0);
+    run.prints(&["name `web` under [processes]"]);
+    assert!(!place.path("shop/dozen.toml").exists());
+}

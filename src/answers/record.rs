@@ -1,12 +1,15 @@
 //! `dozen.toml`, where the answers are recorded, and the answers files that have the same form.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use etcetera::{BaseStrategy, choose_base_strategy};
+use serde::Serialize;
 
 use super::question::Question;
 use super::{Answers, Draft, Source};
 use crate::error::{Error, Result};
+use crate::service::{Process, Service};
 use crate::tree::Tree;
 
 /// The file in a repository that dozen made.
@@ -76,6 +79,31 @@ fn take_answers(path: &Path, mut table: toml::Table) -> Result<Vec<(String, Stri
             other => Err(malformed(&key, &other, "a string in quotes")),
         })
         .collect()
+}
+
+/// How a repository's processes are started and its tasks are run, as far as its files tell.
+#[derive(Serialize)]
+struct Description<'s> {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    processes: BTreeMap<&'s str, &'s str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tasks: BTreeMap<&'s str, &'s str>,
+}
+
+fn name(lines: &[Process]) -> BTreeMap<&str, &str> {
+    lines.iter().map(|line| (line.name.as_str(), line.command.as_str())).collect()
+}
+
+/// The `dozen.toml` of a repository that dozen did not make: it has no answers. Nothing where `web` is not known.
+#[must_use]
+pub fn describe(service: &Service) -> Option<String> {
+    let description = Description {
+        processes: name(&service.facts.processes),
+        tasks: name(&service.facts.tasks),
+    };
+    description.processes.get("web")?;
+    let text = toml::to_string(&description).ok()?;
+    Some(format!("# What `dozen prove` runs; `[prove]` can tell it more.\n\n{text}"))
 }
 
 /// The text of an answers file.

@@ -16,10 +16,10 @@ use crate::cli::{self, Add};
 use crate::error::{ExitCode, Result};
 use crate::factor::Factor;
 use crate::mend::{self, Ground};
-use crate::plan::{Instruction, Plan};
+use crate::plan::{Change, Instruction, Plan};
 use crate::service::detect;
 use crate::templates;
-use crate::tree::{RepoPath, Tree};
+use crate::tree::{Content, RepoPath, Tree};
 use crate::ui::{PlanReport, Ui};
 
 pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
@@ -42,7 +42,10 @@ pub fn run(arguments: &Add, ui: &Ui) -> Result<ExitCode> {
 
     let wish = Wish::of(&arguments.writing, output, ui);
     let mend = |after: &Found| after.plan(&root, &named.factors, stack, Lay::Nothing);
-    let plan = lock::close(&found, plan, wish, mend, ui)?;
+    let mut plan = lock::close(&found, plan, wish, mend, ui)?;
+    if arguments.record {
+        plan = record_processes(&found, plan, stack)?;
+    }
 
     let has_work = !plan.is_empty();
     let settled = settle::settle(plan, &arguments.writing, output, ui)?;
@@ -178,6 +181,28 @@ impl Found {
         short.sort_by_key(|said| said.verdict != Verdict::Violated);
         short
     }
+}
+
+/// The plan with a `dozen.toml`, where none stands there.
+fn record_processes(found: &Found, mut plan: Plan, stack: Option<&str>) -> Result<Plan> {
+    let path = RepoPath::parse(record::FILE_NAME)?;
+    let tree = found.tree.with(&plan.changes);
+    if tree.get(&path).is_some() {
+        return Ok(plan);
+    }
+    let Some(text) = record::describe(&detect::detect(&tree, &plan.root, stack)?) else {
+        plan.remarks.push(format!(
+            "Nothing tells how the service is started, so there is no {path}: name `web` under [processes] in one."
+        ));
+        return Ok(plan);
+    };
+    Ok(plan.including(Change {
+        path,
+        factor: None,
+        before: None,
+        after: Some(Content { bytes: text.into_bytes(), executable: false }),
+        does: vec!["says how its processes are started".to_owned()],
+    }))
 }
 
 /// Makes instructions of conflicts: whoever takes all that is safe has not asked for them.

@@ -7,7 +7,7 @@ use crate::cli::{Output, Writing};
 use crate::error::Result;
 use crate::lock::{self, LIMIT, Made, Open};
 use crate::mend::is_no_worse;
-use crate::plan::{Change, Plan};
+use crate::plan::Plan;
 use crate::ui::Ui;
 use crate::{git, interrupt, prompt};
 
@@ -72,7 +72,7 @@ pub fn close(
             Made::Same => {}
             Made::Failed(why) => left.push((open, Some(why))),
             Made::Changed(change) => {
-                let locked = extend(&plan, change);
+                let locked = plan.clone().including(change);
                 let then = found.after(&locked, &hidden)?;
                 if open.is_closed(&then.report.findings) && is_no_worse(&after.report, &then.report)
                 {
@@ -93,11 +93,6 @@ pub fn close(
         hidden.iter().map(|lock| format!("{lock} is no longer ignored: add it to git, too.")),
     );
     Ok(plan)
-}
-
-fn extend(plan: &Plan, change: Change) -> Plan {
-    let instructions = plan.instructions.clone();
-    plan.clone().then(Plan { changes: vec![change], instructions, ..Plan::default() })
 }
 
 /// The lock of a workspace that a repository's folder is part of: only its owner makes that.
