@@ -21,6 +21,7 @@ mod interrupt;
 pub mod lock;
 pub mod mend;
 pub mod merge;
+pub mod pattern;
 pub mod plan;
 mod prompt;
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! A repository as data: which paths there are, and what stands in them, read when it is asked for.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
@@ -56,9 +57,12 @@ impl RepoPath {
     /// # Errors
     /// The text is no such path.
     pub fn parse(text: &str) -> Result<Self> {
-        let is_plain =
-            |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
-        if text.split('/').all(is_plain) && !text.split('/').any(|part| part.ends_with(':')) {
+        let is_plain = |part: &[u8]| {
+            !matches!(part, b"" | b"." | b"..")
+                && !part.ends_with(b":")
+                && !part.iter().any(|byte| matches!(byte, b'\\' | 0))
+        };
+        if text.as_bytes().split(|byte| *byte == b'/').all(is_plain) {
             Ok(Self(text.into()))
         } else {
             Err(Error::Path(text.to_owned()))
@@ -272,7 +276,11 @@ fn walk(root: &Path) -> WalkBuilder {
 fn file_path(root: &Path, entry: &DirEntry) -> Option<RepoPath> {
     entry.file_type().filter(|kind| !kind.is_dir())?;
     let path = entry.path().strip_prefix(root).ok()?.to_str()?;
-    RepoPath::parse(&path.replace(std::path::MAIN_SEPARATOR, "/")).ok()
+    let path = match std::path::MAIN_SEPARATOR {
+        '/' => Cow::Borrowed(path),
+        separator => Cow::Owned(path.replace(separator, "/")),
+    };
+    RepoPath::parse(&path).ok()
 }
 
 fn read_entry(root: &Path, path: &RepoPath) -> Option<Entry> {

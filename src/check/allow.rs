@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use memchr::memmem::Finder;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::case::Case;
@@ -145,8 +147,12 @@ pub fn apply(
 }
 
 fn read_comments(case: &Case<'_>) -> Vec<Comment> {
+    let word = Finder::new(WORD);
+    let texts: Vec<_> = case.sources.iter().collect();
+    let found = texts.par_iter().filter(|(_, source)| word.find(source.text.as_bytes()).is_some());
+    let found: Vec<_> = found.collect();
     let mut comments = Vec::new();
-    for (path, source) in case.sources.iter().filter(|(_, source)| source.text.contains(WORD)) {
+    for (path, source) in found {
         for (number, text) in numbered(&source.text) {
             let Some((before, after)) = text.split_once(WORD) else { continue };
             let Some((rule, reason)) = after.split_once(')') else { continue };
@@ -155,7 +161,7 @@ fn read_comments(case: &Case<'_>) -> Vec<Comment> {
             }
             let reason = reason.trim().trim_end_matches("*/").trim_end_matches("-->").trim();
             comments.push(Comment {
-                path: path.clone(),
+                path: (*path).clone(),
                 line: number,
                 rule: rule.trim().to_owned(),
                 reason: reason.trim_start_matches([':', '-']).trim().to_owned(),

@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use ast_grep_config::{DeserializeEnv, GlobalRules, RuleCore, SerializableRuleCore};
-use ast_grep_core::{Language as _, Matcher, Pattern};
+use ast_grep_core::{Language as _, Matcher, Pattern as CodePattern};
 use include_dir::{Dir, DirEntry, File, include_dir};
-use regex::Regex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,6 +19,7 @@ use super::scan::Scanner;
 use crate::error::{Error, Result};
 use crate::factor::Factor;
 use crate::mend::recipe::Recipe;
+use crate::pattern::Pattern;
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/check/rules");
 
@@ -69,8 +69,8 @@ pub struct Rule {
     #[serde(default)]
     pub words: Vec<String>,
     /// Nor is one that this does not match.
-    #[serde(default, with = "maybe_pattern")]
-    pub only_if: Option<Regex>,
+    #[serde(default)]
+    pub only_if: Option<Pattern>,
     /// It holds only where one of these packages is declared.
     #[serde(default)]
     pub packages: Vec<String>,
@@ -101,8 +101,8 @@ pub struct Rule {
     pub setting: Option<SettingPattern>,
 
     /// For a rule of pipelines: a regular expression on a line that one runs.
-    #[serde(default, with = "maybe_pattern")]
-    pub pipeline: Option<Regex>,
+    #[serde(default)]
+    pub pipeline: Option<Pattern>,
 
     /// Texts in which it finds nothing.
     #[serde(default)]
@@ -120,20 +120,18 @@ pub struct Rule {
 pub struct CommandPattern {
     #[serde(default)]
     pub roles: Vec<Role>,
-    #[serde(with = "pattern")]
-    pub matches: Regex,
-    #[serde(default, with = "maybe_pattern")]
-    pub unless: Option<Regex>,
+    pub matches: Pattern,
+    #[serde(default)]
+    pub unless: Option<Pattern>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InstructionPattern {
     pub names: Vec<String>,
-    #[serde(with = "pattern")]
-    pub matches: Regex,
-    #[serde(default, with = "maybe_pattern")]
-    pub unless: Option<Regex>,
+    pub matches: Pattern,
+    #[serde(default)]
+    pub unless: Option<Pattern>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -142,45 +140,17 @@ pub struct SettingPattern {
     /// Where it may stand; everywhere where none is named.
     #[serde(default)]
     pub origins: Vec<Origin>,
-    #[serde(with = "pattern")]
-    pub name: Regex,
-    #[serde(default, with = "maybe_pattern")]
-    pub unless_name: Option<Regex>,
-    #[serde(default, with = "maybe_pattern")]
-    pub value: Option<Regex>,
-    #[serde(default, with = "maybe_pattern")]
-    pub unless_value: Option<Regex>,
+    pub name: Pattern,
+    #[serde(default)]
+    pub unless_name: Option<Pattern>,
+    #[serde(default)]
+    pub value: Option<Pattern>,
+    #[serde(default)]
+    pub unless_value: Option<Pattern>,
 }
 
 const fn no_weight() -> Severity {
     Severity::Info
-}
-
-pub mod pattern {
-    use regex::Regex;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer};
-
-    /// # Errors
-    /// It is no text, or no regular expression.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Regex, D::Error> {
-        Regex::new(&String::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-pub mod maybe_pattern {
-    use regex::Regex;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer};
-
-    /// # Errors
-    /// It is no text, or no regular expression.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Regex>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| Regex::new(&text).map_err(D::Error::custom)).transpose()
-    }
 }
 
 impl fmt::Debug for Rule {
@@ -329,7 +299,7 @@ fn adapt(body: &Value, grammar: Grammar) -> Option<Value> {
         let value = match (key.as_str(), value) {
             ("kind", Value::String(kind)) if grammar.kind_to_id(kind) == 0 => return None,
             ("pattern", Value::String(text)) => {
-                Pattern::try_new(text, grammar).ok().filter(|pattern| !pattern.has_error())?;
+                CodePattern::try_new(text, grammar).ok().filter(|pattern| !pattern.has_error())?;
                 value.clone()
             }
             ("any", Value::Array(items)) => {

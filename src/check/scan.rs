@@ -21,6 +21,7 @@ use super::language::Grammar;
 use super::rule::{Compiled, Rule, Rules, Scope};
 use super::sources::{Source, Sources};
 use crate::error::{Error, Result};
+use crate::pattern::Pattern;
 use crate::tree::RepoPath;
 
 /// So many files are scanned at a time; after them, rules that have said enough rest. The order of files is theirs,
@@ -350,7 +351,7 @@ pub fn matches_instruction(rule: &Rule, instruction: &Instruction) -> bool {
 #[must_use]
 pub fn matches_setting(rule: &Rule, setting: &Setting) -> bool {
     rule.setting.as_ref().is_some_and(|pattern| {
-        let is_not = |unless: &Option<regex::Regex>, text: &str| {
+        let is_not = |unless: &Option<Pattern>, text: &str| {
             !unless.as_ref().is_some_and(|unless| unless.is_match(text))
         };
         (pattern.origins.is_empty() || pattern.origins.contains(&setting.origin))

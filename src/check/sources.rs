@@ -102,9 +102,15 @@ pub struct Sources {
 /// Whether a check reads what stands at `path`.
 #[must_use]
 pub fn wants(path: &RepoPath) -> bool {
-    if folders(path).any(|folder| FOREIGN_FOLDERS.contains(&folder)) {
-        return false;
-    }
+    !is_in_foreign_folder(path) && wants_name(path)
+}
+
+fn is_in_foreign_folder(path: &RepoPath) -> bool {
+    folders(path).any(|folder| FOREIGN_FOLDERS.contains(&folder))
+}
+
+/// The same for a file that stands in no folder of somebody else's.
+fn wants_name(path: &RepoPath) -> bool {
     let name = path.file_name();
     if name.ends_with(".min.js") || name.ends_with(".bundle.js") || name.ends_with(".d.ts") {
         return false;
@@ -214,16 +220,24 @@ impl Sources {
         if !submodules.is_empty() {
             files.retain(|path| !is_inside(path));
         }
-        let mut contents: Vec<(RepoPath, Arc<Content>)> = Vec::new();
+        let mut contents: Vec<(RepoPath, Arc<Content>, Option<FolderKind>)> = Vec::new();
+        // The files of a folder come one after the other.
+        let mut folder = Folder::default();
         let mut listed = files.iter().peekable();
         for (path, entry) in seen {
             // Both are in order: what comes before the path is passed over.
             while listed.next_if(|listed| **listed < path).is_some() {}
-            if listed.peek() != Some(&&path) || !wants(&path) {
+            if listed.peek() != Some(&&path) {
+                continue;
+            }
+            if folder.name != folder_of(&path) {
+                folder = Folder::of(&path);
+            }
+            if folder.is_foreign || !wants_name(&path) {
                 continue;
             }
             match entry {
-                Some(Entry::File(content)) => contents.push((path, content)),
+                Some(Entry::File(content)) => contents.push((path, content, folder.kind)),
                 Some(Entry::Other(reason)) => {
                     sources.unread.push(Unread { path: path.to_string(), reason });
                 }
@@ -232,9 +246,9 @@ impl Sources {
         }
         let read: Vec<_> = contents
             .into_par_iter()
-            .map(|(path, content)| {
+            .map(|(path, content, kind)| {
                 let content = Arc::unwrap_or_clone(content);
-                let (source, reason) = read_source(&path, content.bytes);
+                let (source, reason) = read_source(&path, kind, content.bytes);
                 (path, source, reason)
             })
             .collect();
@@ -314,7 +328,11 @@ impl Sources {
 }
 
 /// The text of a file, and what there is to say where it is not read, or not as it stands.
-fn read_source(path: &RepoPath, mut bytes: Vec<u8>) -> (Option<Source>, Option<&'static str>) {
+fn read_source(
+    path: &RepoPath,
+    kind: Option<FolderKind>,
+    mut bytes: Vec<u8>,
+) -> (Option<Source>, Option<&'static str>) {
     if bytes[..bytes.len().min(8000)].contains(&0) {
         return (None, Some("it is binary"));
     }
@@ -329,7 +347,7 @@ fn read_source(path: &RepoPath, mut bytes: Vec<u8>) -> (Option<Source>, Option<&
         }
     };
     let grammar = Grammar::of(path.file_name(), &text);
-    let mut part = part_of(path);
+    let mut part = part_in(kind, path);
     if grammar.is_some() {
         if text.len() > MAX_SOURCE {
             return (None, Some("it is too large to be written by a person"));
@@ -404,14 +422,40 @@ impl FolderKind {
     }
 }
 
+/// What the path to a folder says of the files in it.
+#[derive(Default)]
+struct Folder {
+    /// With `/` at its end; nothing for the root.
+    name: String,
+    is_foreign: bool,
+    kind: Option<FolderKind>,
+}
+
+impl Folder {
+    /// The folder of a file.
+    fn of(path: &RepoPath) -> Self {
+        Self {
+            name: folder_of(path).to_owned(),
+            is_foreign: is_in_foreign_folder(path),
+            kind: folders(path).filter_map(FolderKind::of).min(),
+        }
+    }
+}
+
 /// What a file is there for, by its path.
 #[must_use]
 pub fn part_of(path: &RepoPath) -> Part {
+    part_in(Folder::of(path).kind, path)
+}
+
+/// The same for a file in folders of that kind.
+fn part_in(kind: Option<FolderKind>, path: &RepoPath) -> Part {
     let name = path.file_name();
-    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
-    let is_test_name = name.contains(".test.")
-        || name.contains(".spec.")
-        || name.contains(".e2e-spec.")
+    let (stem, rest) = name.split_once('.').unwrap_or((name, ""));
+    // Of `notes.test.ts`, that is `test`.
+    let infix = rest.rsplit_once('.').map_or("", |(infix, _)| infix);
+    let has_infix = |wanted: &[&str]| infix.split('.').any(|found| wanted.contains(&found));
+    let is_test_name = has_infix(&["test", "spec", "e2e-spec"])
         || stem.starts_with("test_")
         || stem.ends_with("_test")
         || stem.ends_with("_tests")
@@ -425,13 +469,17 @@ pub fn part_of(path: &RepoPath) -> Part {
             stem,
             "manage" | "setup" | "fabfile" | "gulpfile" | "Gruntfile" | "build" | "seeder"
         )
-        || name.contains(".config.");
+        || has_infix(&["config"]);
     let is_shell = [".sh", "Procfile"].iter().any(|end| name.ends_with(end));
-    let of_folders = folders(path)
-        .filter_map(FolderKind::of)
-        .filter(|kind| !is_shell || *kind != FolderKind::Frontend)
-        .min();
-    match of_folders {
+    let kind = match kind {
+        // A script of the shell does not run in a browser: what else the folders say counts.
+        Some(FolderKind::Frontend) if is_shell => {
+            let kinds = folders(path).filter_map(FolderKind::of);
+            kinds.filter(|kind| *kind != FolderKind::Frontend).min()
+        }
+        kind => kind,
+    };
+    match kind {
         Some(FolderKind::Foreign) => Part::Foreign,
         _ if is_test_name => Part::Test,
         Some(FolderKind::Test) => Part::Test,

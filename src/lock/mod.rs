@@ -9,7 +9,6 @@ mod make;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use regex::Regex;
 use serde::Deserialize;
 
 use self::list::find_compiled;
@@ -17,12 +16,12 @@ pub use self::make::{LIMIT, Made, make};
 use crate::check::document;
 use crate::check::facts::manifest::SERVERS;
 use crate::check::finding::Finding;
-use crate::check::rule::maybe_pattern;
 use crate::check::sources::{folder_of, is_image_name};
 use crate::error::{Error, Result};
 use crate::factor::Factor;
 use crate::mend;
 use crate::merge;
+use crate::pattern::Pattern;
 use crate::plan::{Instruction, Plan};
 use crate::tree::{Content, Entry, RepoPath, Tree};
 
@@ -39,12 +38,12 @@ const INCOMPLETE: &str = "requirements-incomplete";
 pub struct Manager {
     manifest: String,
     locks: Vec<String>,
-    #[serde(default, with = "maybe_pattern")]
-    format: Option<Regex>,
-    #[serde(default, with = "maybe_pattern")]
-    sign: Option<Regex>,
-    #[serde(default, with = "maybe_pattern")]
-    workspace: Option<Regex>,
+    #[serde(default)]
+    format: Option<Pattern>,
+    #[serde(default)]
+    sign: Option<Pattern>,
+    #[serde(default)]
+    workspace: Option<Pattern>,
     #[serde(default)]
     reads: Vec<String>,
     #[serde(default)]
@@ -59,8 +58,7 @@ pub struct Manager {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keep {
-    #[serde(with = "crate::check::rule::pattern")]
-    matches: Regex,
+    matches: Pattern,
     argument: String,
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::settings::Taken;
-use crate::check::rule::{maybe_pattern, pattern};
+use crate::pattern::Pattern;
 
 /// One way to mend what a rule finds. It fits where each of its conditions holds and its anchor stands exactly once.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,11 +22,11 @@ pub struct Recipe {
     /// It needs a file of this name beside the one of the finding, where an image may have it.
     pub stands: Option<String>,
     /// It needs this in the file.
-    #[serde(default, with = "maybe_pattern")]
-    pub only_if: Option<Regex>,
+    #[serde(default)]
+    pub only_if: Option<Pattern>,
     /// It is not for a file with this.
-    #[serde(default, with = "maybe_pattern")]
-    pub unless: Option<Regex>,
+    #[serde(default)]
+    pub unless: Option<Pattern>,
     /// A variable that it takes the default of: a pipeline that runs tests has to set it already.
     pub tested_with: Option<String>,
 
@@ -56,8 +56,8 @@ pub struct Recipe {
     pub imports: Vec<String>,
 
     /// For files that are lists of lines: what the line of the finding is like.
-    #[serde(default, with = "maybe_pattern")]
-    pub line: Option<Regex>,
+    #[serde(default)]
+    pub line: Option<Pattern>,
     /// What that becomes, with `$1` for a group; the line goes where this is empty.
     pub becomes: Option<String>,
     /// Other lines that go with it, of which at least one has to stand there; what both call `image` is the same.
@@ -79,8 +79,8 @@ pub struct Recipe {
     pub uses: Option<Uses>,
     /// Where the code of the service reads a variable that it needs, the name in a group; all of that code has to
     /// agree on one, which is `$SERVICE_VARIABLE` then.
-    #[serde(default, with = "maybe_pattern")]
-    pub service_variable: Option<Regex>,
+    #[serde(default)]
+    pub service_variable: Option<Pattern>,
     /// The file of settings that the finding is in, or that its file imports, becomes a module.
     pub module: Option<Taken>,
 
@@ -107,14 +107,11 @@ pub struct Recipe {
 #[serde(deny_unknown_fields)]
 pub struct Once {
     /// A step that does: the whole of it.
-    #[serde(with = "pattern")]
-    pub task: Regex,
+    pub task: Pattern,
     /// A step that the task needs before it, and the rest too.
-    #[serde(with = "pattern")]
-    pub needs: Regex,
+    pub needs: Pattern,
     /// A step that may stand before the task and has nothing to do with it.
-    #[serde(with = "pattern")]
-    pub beside: Regex,
+    pub beside: Pattern,
 }
 
 impl Recipe {
@@ -152,8 +149,7 @@ impl Recipe {
 #[serde(deny_unknown_fields)]
 pub struct Uses {
     /// Where the finding's line says the name, in a group.
-    #[serde(with = "pattern")]
-    pub name: Regex,
+    pub name: Pattern,
     /// What is to be found on each line with it; `NAME` is the name.
     pub like: String,
 }
@@ -174,8 +170,7 @@ pub struct Also {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlsoLine {
-    #[serde(with = "pattern")]
-    pub line: Regex,
+    pub line: Pattern,
     pub becomes: String,
 }
 

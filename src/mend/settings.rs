@@ -17,9 +17,9 @@ use super::style::Style;
 use super::{Revision, manifest};
 use crate::check::facts::setting::is_config_file;
 use crate::check::language::{Grammar, Language};
-use crate::check::rule::pattern;
 use crate::check::sources::folder_of;
 use crate::merge::text::{Insert, Text};
+use crate::pattern::Pattern;
 use crate::tree::{RepoPath, Tree};
 
 type SyntaxNode<'t> = Node<'t, StrDoc<Grammar>>;
@@ -29,11 +29,9 @@ type SyntaxNode<'t> = Node<'t, StrDoc<Grammar>>;
 #[serde(deny_unknown_fields)]
 pub struct Taken {
     /// Without a default.
-    #[serde(with = "pattern")]
-    pub secret: Regex,
+    pub secret: Pattern,
     /// With the value that stands there as the default.
-    #[serde(with = "pattern")]
-    pub deploy: Regex,
+    pub deploy: Pattern,
 }
 
 /// Code with these is bundled for a browser or a desktop, where nobody sets variables.
@@ -504,10 +502,8 @@ mod tests {
             let content = Content { bytes: (*text).into(), executable: false };
             (RepoPath::parse(path).unwrap(), content)
         }));
-        let taken = Taken {
-            secret: Regex::new("secret$").unwrap(),
-            deploy: Regex::new("(url|port|user)$").unwrap(),
-        };
+        let taken =
+            Taken { secret: Pattern::new("secret$"), deploy: Pattern::new("(url|port|user)$") };
         let revision = mend(&tree, &taken, &RepoPath::parse(SETTINGS.0).unwrap())?;
         let edited = revision.edits.into_iter().map(|(path, edits)| {
             let text = Text::read(tree.text(&path).unwrap().as_bytes()).unwrap();

@@ -249,9 +249,10 @@ fn lines_stay_whole(case: &Case) -> Result<()> {
         let request = Request::get(target)
             .header("User-Agent", "a \"quoted\" \\ one\t\x7f")
             .header("X-Request-Id", "an \"id\" \\ with\ttabs");
-        web.client.send(&request)?;
+        // A server may refuse such a request by closing the connection: what counts is its log, and that it stays up.
+        let _ = web.client.send(&request);
     }
-    web.client.send(&Request::get("/").header("X-Request-Id", "x".repeat(6_000)))?;
+    let _ = web.client.send(&Request::get("/").header("X-Request-Id", "x".repeat(6_000)));
     web.greet()?;
     check_lines(case, &web.process.transcript())
 }

@@ -33,10 +33,10 @@ pub fn clone_clean(tether: &Tether, root: &Path, name: &str) -> Result<PathBuf> 
     Ok(folder.join(inside.trim_end_matches('/')))
 }
 
-/// Whether git knows the folder, with at least one commit.
+/// Whether the last commit of a repository has the folder.
 #[must_use]
 pub fn is_repository(root: &Path) -> bool {
-    git(root, &["rev-parse", "--verify", "HEAD"]).is_ok()
+    git(root, &["rev-parse", "--verify", "HEAD:./"]).is_ok()
 }
 
 fn commit_copy(tether: &Tether, original: &Path) -> Result<PathBuf> {
