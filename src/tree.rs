@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
+use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
@@ -170,7 +171,7 @@ impl Tree {
         drop(sender);
         // Sorted once: a map that is made of what is in order compares no path again.
         let mut found: Vec<(RepoPath, Option<Option<Entry>>)> = found.into_iter().collect();
-        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        found.par_sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let files = found.iter().map(|(path, _)| path.clone()).collect();
         let seen = found.into_iter().filter_map(|(path, read)| Some((path, read?))).collect();
         Ok(Self { root: Some(root.to_owned()), files, seen: Mutex::new(seen), ..Self::default() })

@@ -62,9 +62,9 @@ struct Candidate {
 pub fn scan<'r>(sources: &Sources, facts: &Facts, rules: &'r Rules) -> Result<Vec<Mark<'r>>> {
     let mut marks = Vec::new();
     for grammar in Grammar::ALL {
-        let files: Vec<(&RepoPath, &Source, Reached)> = sources
-            .code()
-            .filter(|(.., found)| *found == grammar)
+        let of_grammar: Vec<_> = sources.code().filter(|(.., found)| *found == grammar).collect();
+        let files: Vec<(&RepoPath, &Source, Reached)> = of_grammar
+            .into_par_iter()
             .map(|(path, source, _)| (path, source, facts.reach.of(path)))
             .filter(|(.., reached)| *reached != Reached::Nobody)
             .collect();

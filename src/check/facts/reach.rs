@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::LazyLock;
 
+use rayon::prelude::*;
 use regex::Regex;
 
 use super::Facts;
 use super::run::{Role, is_server};
-use crate::check::language::Language;
+use crate::check::language::{Grammar, Language};
 use crate::check::sources::{Part, Source, Sources, folder_of, folders};
 use crate::tree::RepoPath;
 
@@ -110,9 +111,7 @@ impl Reach {
             served.iter().filter_map(|path| folders(path).next()).collect();
         let is_django = facts.declares(&["django"]) || sources.has("manage.py");
 
-        // In the order of the sources, so that the map is made of it at once.
-        let mut files = Vec::new();
-        for (path, source, grammar) in sources.code() {
+        let reach = |(path, source, grammar): (&RepoPath, &Source, Grammar)| {
             let reached = match source.part {
                 Part::Test | Part::Foreign => Reached::Nobody,
                 Part::Task | Part::Migration if !served.contains(path) => Reached::Task,
@@ -140,8 +139,11 @@ impl Reach {
                 Language::JavaScript if is_frontend(path, facts) => Reached::Nobody,
                 _ => reached,
             };
-            files.push((path.clone(), reached));
-        }
+            (path.clone(), reached)
+        };
+        // In the order of the sources, so that the map is made of it at once.
+        let code: Vec<_> = sources.code().collect();
+        let files: Vec<_> = code.into_par_iter().map(reach).collect();
         let declared = super::manifest::all_names(&facts.apps);
         let odd = files
             .iter()
