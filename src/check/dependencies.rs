@@ -1,6 +1,6 @@
 //! Dependencies: are they declared completely, and pinned exactly?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::case::{Case, Judgement};
 use super::facts::image::{Image, Instruction};
@@ -525,12 +525,12 @@ fn package_of(import: &str) -> &str {
 }
 
 /// What an import may mean beside a package: a folder or a file of the repository, an alias of the compiler.
-fn local_names(case: &Case<'_>) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+fn local_names<'c>(case: &'c Case<'_>) -> HashSet<&'c str> {
+    let mut names = HashSet::new();
     for path in case.sources.paths() {
         for part in path.as_str().split('/') {
-            names.insert(part.split('.').next().unwrap_or_default().to_owned());
-            names.insert(part.to_owned());
+            names.insert(part.split('.').next().unwrap_or_default());
+            names.insert(part);
         }
     }
     for (_, node) in case.facts.documents(|path| path.file_name().starts_with("tsconfig")) {
@@ -539,7 +539,7 @@ fn local_names(case: &Case<'_>) -> BTreeSet<String> {
             .map(super::document::Node::entries)
             .unwrap_or_default()
         {
-            names.insert(entry.key.split('/').next().unwrap_or_default().to_owned());
+            names.insert(entry.key.split('/').next().unwrap_or_default());
         }
     }
     // A name that a manifest declares is a package, whatever folder is called so too.

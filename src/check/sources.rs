@@ -173,6 +173,13 @@ fn is_dot_file(name: &str) -> bool {
 /// Whether a file of that name makes an image.
 #[must_use]
 pub fn is_image_name(name: &str) -> bool {
+    // This is asked of every file: what cannot be one is told without a copy of its name.
+    let is_image = |part: &[u8]| {
+        part.eq_ignore_ascii_case(b"dockerfile") || part.eq_ignore_ascii_case(b"containerfile")
+    };
+    if !name.as_bytes().split(|byte| matches!(byte, b'.' | b'-')).any(is_image) {
+        return false;
+    }
     let lower = name.to_lowercase();
     if lower.ends_with(".dockerignore") {
         return false;
