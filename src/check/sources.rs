@@ -173,22 +173,12 @@ fn is_dot_file(name: &str) -> bool {
 /// Whether a file of that name makes an image.
 #[must_use]
 pub fn is_image_name(name: &str) -> bool {
-    // This is asked of every file: what cannot be one is told without a copy of its name.
-    let is_image = |part: &[u8]| {
-        part.eq_ignore_ascii_case(b"dockerfile") || part.eq_ignore_ascii_case(b"containerfile")
-    };
-    if !name.as_bytes().split(|byte| matches!(byte, b'.' | b'-')).any(is_image) {
-        return false;
-    }
-    let lower = name.to_lowercase();
-    if lower.ends_with(".dockerignore") {
-        return false;
-    }
-    lower == "dockerfile"
-        || lower == "containerfile"
-        || lower.starts_with("dockerfile.")
-        || lower.starts_with("dockerfile-")
-        || lower.ends_with(".dockerfile")
+    let is_dockerfile = |part: &str| part.eq_ignore_ascii_case("dockerfile");
+    let (_, end) = name.rsplit_once('.').unwrap_or_default();
+    !end.eq_ignore_ascii_case("dockerignore")
+        && (name.eq_ignore_ascii_case("containerfile")
+            || name.split(['.', '-']).next().is_some_and(is_dockerfile)
+            || is_dockerfile(end))
 }
 
 /// The folders that a path leads through.

@@ -68,7 +68,7 @@ const PYTHON_ENTRIES: [&str; 10] = [
 
 static SCRIPT_IMPORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"(?:\brequire\s*\(\s*|\bimport\s*\(\s*|\bfrom\s+|\bimport\s+)["'`]([^"'`\n]+)["'`]|(?:__dirname|import\.meta\.dirname),?\s*\+?\s*["']([\w./-]{2,})["']"#,
+        r#"(?:\brequire\s*\(\s*|\bimport\s*\(\s*|\bfrom\s+|\bimport\s+)["'`]([^"'`\n]{1,200})["'`]|(?:__dirname|import\.meta\.dirname),?\s*\+?\s*["']([\w./-]{2,100})["']"#,
     )
     .ok()
 });

@@ -402,6 +402,14 @@ impl Connection {
     }
 }
 
+/// Whether an answer failed to come because the other side closed the connection.
+#[must_use]
+pub fn is_closed_early(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| {
+        matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)
+    })
+}
+
 /// How a server met a new connection.
 #[derive(Debug)]
 pub enum Met {
