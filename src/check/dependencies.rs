@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use rayon::prelude::*;
+
 use super::case::{Case, Judgement};
 use super::facts::image::{Image, Instruction};
 use super::facts::manifest::{App, Dependency, is_requirements, lock_names};
@@ -489,26 +491,22 @@ fn find_undeclared_modules(case: &Case<'_>) -> Vec<(RepoPath, usize, String)> {
         .filter(|(_, packages)| !is_known(packages))
         .filter_map(|(module, packages)| Some((*module, *packages.first()?)))
         .collect();
-    for (path, source, grammar) in case.sources.code() {
-        if grammar.language() != Language::Python
-            || !source.text.contains("import ")
-            || facts.reach.of(path) != Reached::Served
-        {
-            continue;
-        }
+    let code: Vec<_> = case.sources.code().collect();
+    let python = code.into_par_iter().filter(|(path, source, grammar)| {
+        grammar.language() == Language::Python
+            && source.text.contains("import ")
+            && facts.reach.of(path) == Reached::Served
+    });
+    found.par_extend(python.flat_map_iter(|(path, source, _)| {
         // What is indented may be tried only.
-        for (number, line) in numbered(&source.text) {
-            let Some(rest) = line.strip_prefix("import ").or_else(|| line.strip_prefix("from "))
-            else {
-                continue;
-            };
+        numbered(&source.text).filter_map(|(number, line)| {
+            let rest = line.strip_prefix("import ").or_else(|| line.strip_prefix("from "))?;
             let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
             let module = &rest[..end.unwrap_or(rest.len())];
-            if let Some((_, package)) = missing.iter().find(|(name, _)| *name == module) {
-                found.push((path.clone(), number, *package, module));
-            }
-        }
-    }
+            let (_, package) = missing.iter().find(|(name, _)| *name == module)?;
+            Some((path.clone(), number, *package, module))
+        })
+    }));
     if found.is_empty() {
         return Vec::new();
     }

@@ -31,6 +31,7 @@ mod processes;
 pub mod rule;
 pub mod scan;
 pub mod sources;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -110,6 +111,9 @@ pub fn check(
     });
     unread.sort_by(|a: &Unread, b| a.path.cmp(&b.path));
     notes.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
+    drop(case);
+    // As many texts are freed while the report is written.
+    rayon::spawn(move || drop((sources, facts)));
     Ok(Report { root: repository.root, factors: reports, findings, unread, allowed, notes })
 }
 

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use ast_grep_config::{DeserializeEnv, GlobalRules, RuleCore, SerializableRuleCore};
 use ast_grep_core::{Language as _, Matcher, Pattern as CodePattern};
 use include_dir::{Dir, DirEntry, File, include_dir};
+use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -186,7 +187,7 @@ impl Rules {
     pub fn load() -> Result<Self> {
         let mut files = Vec::new();
         collect(&EMBEDDED, &mut files);
-        let mut all = files.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let mut all = files.into_par_iter().map(read).collect::<Result<Vec<_>>>()?;
         all.sort_by(|a, b| (a.factor, &a.id).cmp(&(b.factor, &b.id)));
         let by_id = all.iter().enumerate().map(|(at, rule)| (rule.id.clone(), at)).collect();
         Ok(Self { all, by_id, scanners: Default::default() })

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use ast_grep_core::matcher::MatcherExt;
 use ast_grep_core::tree_sitter::StrDoc;
 use ast_grep_core::{AstGrep, Node, NodeMatch};
@@ -20,7 +19,8 @@ use super::finding::{Mark, Place};
 use super::language::Grammar;
 use super::rule::{Compiled, Rule, Rules, Scope};
 use super::sources::{Source, Sources};
-use crate::error::{Error, Result};
+use super::words::Words;
+use crate::error::Result;
 use crate::pattern::Pattern;
 use crate::tree::RepoPath;
 
@@ -39,7 +39,7 @@ type SyntaxNode<'t> = Node<'t, StrDoc<Grammar>>;
 pub struct Scanner {
     grammar: Grammar,
     candidates: Vec<Candidate>,
-    words: AhoCorasick,
+    words: Words,
     /// For each word, the candidates that ask for it.
     by_word: Vec<Vec<usize>>,
     /// Candidates that ask for no word.
@@ -153,9 +153,7 @@ impl Scanner {
             }
         }
         let (names, by_word): (Vec<&str>, Vec<Vec<usize>>) = words.into_iter().unzip();
-        let words = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(&names).map_err(
-            |error| Error::Embedded { path: "rules".to_owned(), reason: error.to_string() },
-        )?;
+        let words = Words::new(&names)?;
         Ok(Self { grammar, candidates, words, by_word, always })
     }
 
@@ -171,9 +169,8 @@ impl Scanner {
             is_active[*at] = true;
         }
         // Most files have none of the words: that much is told faster than which they are.
-        let found = self.words.is_match(text).then(|| self.words.find_overlapping_iter(text));
-        for found in found.into_iter().flatten() {
-            for at in &self.by_word[found.pattern().as_usize()] {
+        if self.words.has_any(text) {
+            for at in self.words.find_all(text).flat_map(|word| &self.by_word[word]) {
                 is_active[*at] = true;
             }
         }

@@ -66,9 +66,12 @@ const PYTHON_ENTRIES: [&str; 10] = [
     "__main__.py",
 ];
 
+/// How long a name may be that is imported, in bytes. Bounds in the pattern itself would take longer to compile than a
+/// small repository to check.
+const MAX_IMPORT: usize = 200;
 static SCRIPT_IMPORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"(?:\brequire\s*\(\s*|\bimport\s*\(\s*|\bfrom\s+|\bimport\s+)["'`]([^"'`\n]{1,200})["'`]|(?:__dirname|import\.meta\.dirname),?\s*\+?\s*["']([\w./-]{2,100})["']"#,
+        r#"(?-u:\b)(?:require\s*\(\s*|import\s*\(\s*|from\s+|import\s+)["'`]([^"'`\n]+)["'`]|(?:__dirname|import\.meta\.dirname),?\s*\+?\s*["']([\w./-]{2,})["']"#,
     )
     .ok()
 });
@@ -414,7 +417,10 @@ impl Resolver<'_> {
         let folder = folder_of(path);
         let mut found = Vec::new();
         for import in pattern.captures_iter(text) {
-            if let Some(name) = import.get(1).map(|name| name.as_str()) {
+            let part = |at| {
+                import.get(at).map(|name| name.as_str()).filter(|name| name.len() <= MAX_IMPORT)
+            };
+            if let Some(name) = part(1) {
                 if name.starts_with('.') {
                     found.extend(self.script("", &format!("{folder}{name}")));
                 } else {
@@ -423,7 +429,7 @@ impl Resolver<'_> {
                     let bare = bare.strip_prefix('#').unwrap_or(bare);
                     found.extend(self.roots.iter().find_map(|root| self.script(root, bare)));
                 }
-            } else if let Some(name) = import.get(2).map(|name| name.as_str()) {
+            } else if let Some(name) = part(2) {
                 // A folder that is loaded as a whole.
                 let Some(below) = tidy(&format!("{folder}{}", name.trim_start_matches('/'))) else {
                     continue;
@@ -449,7 +455,9 @@ impl Resolver<'_> {
         };
         pattern.captures_iter(&source.text).filter_map(|import| import.get(1)).any(|name| {
             let name = name.as_str();
-            name.ends_with(".json") || !name.starts_with(['.', '/']) && !declared.contains(name)
+            name.len() <= MAX_IMPORT
+                && (name.ends_with(".json")
+                    || !name.starts_with(['.', '/']) && !declared.contains(name))
         })
     }
 
