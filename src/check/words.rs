@@ -69,3 +69,26 @@ impl Words {
         found.into_iter().flatten().map(|found| found.pattern().as_usize())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn has_any_where_one_is_contained(
+            words in prop::collection::btree_set("[ab]{1,6}", 1..4),
+            text in "[abcé]{0,40}",
+        ) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let found = Words::new(&words).unwrap();
+            let contained = words.iter().any(|word| text.contains(word));
+            prop_assert_eq!(found.has_any(&text), contained);
+            for (at, word) in words.iter().enumerate() {
+                prop_assert_eq!(found.find_all(&text).any(|found| found == at), text.contains(word));
+            }
+        }
+    }
+}
