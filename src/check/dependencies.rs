@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::case::{Case, Judgement};
 use super::facts::image::{Image, Instruction};
-use super::facts::manifest::{App, Dependency, is_requirements, lock_names};
+use super::facts::manifest::{App, Dependency, is_requirements, lock_names, version};
 use super::facts::reach::Reached;
 use super::finding::Place;
 use super::language::Language;
@@ -16,30 +16,31 @@ use super::unknown;
 use crate::error::Result;
 use crate::tree::RepoPath;
 
-/// Packages with one that each of them needs: a list that has the first and not the second is not complete.
-const NEEDS: [(&str, &str); 22] = [
-    ("django", "sqlparse"),
-    ("django", "asgiref"),
-    ("flask", "werkzeug"),
-    ("flask", "jinja2"),
-    ("fastapi", "starlette"),
-    ("fastapi", "pydantic"),
-    ("requests", "urllib3"),
-    ("requests", "certifi"),
-    ("uvicorn", "h11"),
-    ("celery", "kombu"),
-    ("sqlalchemy", "greenlet"),
-    ("jinja2", "markupsafe"),
-    ("starlette", "anyio"),
-    ("aiohttp", "yarl"),
-    ("alembic", "mako"),
-    ("httpx", "httpcore"),
-    ("pydantic", "typing-extensions"),
-    ("boto3", "botocore"),
-    ("flask-login", "flask"),
-    ("flask-sqlalchemy", "sqlalchemy"),
-    ("flask-migrate", "alembic"),
-    ("djangorestframework", "django"),
+/// Packages with one that each of them needs, since a version: a list that has the first and not the second is not
+/// complete.
+const NEEDS: [(&str, &str, (u32, u32)); 22] = [
+    ("django", "sqlparse", (2, 2)),
+    ("django", "asgiref", (3, 0)),
+    ("flask", "werkzeug", (0, 0)),
+    ("flask", "jinja2", (0, 0)),
+    ("fastapi", "starlette", (0, 0)),
+    ("fastapi", "pydantic", (0, 0)),
+    ("requests", "urllib3", (2, 16)),
+    ("requests", "certifi", (2, 16)),
+    ("uvicorn", "h11", (0, 0)),
+    ("celery", "kombu", (0, 0)),
+    ("sqlalchemy", "greenlet", (1, 4)),
+    ("jinja2", "markupsafe", (0, 0)),
+    ("starlette", "anyio", (0, 15)),
+    ("aiohttp", "yarl", (2, 0)),
+    ("alembic", "mako", (0, 0)),
+    ("httpx", "httpcore", (0, 14)),
+    ("pydantic", "typing-extensions", (1, 8)),
+    ("boto3", "botocore", (0, 0)),
+    ("flask-login", "flask", (0, 0)),
+    ("flask-sqlalchemy", "sqlalchemy", (0, 0)),
+    ("flask-migrate", "alembic", (0, 0)),
+    ("djangorestframework", "django", (3, 9)),
 ];
 
 /// Frameworks that hand on the types of another package.
@@ -274,6 +275,11 @@ fn find_ignoring(case: &Case<'_>, app: &App) -> Vec<(RepoPath, usize, String)> {
             }
         }
     }
+    // A list of every manager's locks is no news of the ones that nobody uses here.
+    let usual = lock_names(app.language)
+        .iter()
+        .find(|name| found.iter().any(|ignored| ignored.2 == **name));
+    found.retain(|(_, _, name)| Some(&name.as_str()) == usual);
     found
 }
 
@@ -393,7 +399,7 @@ fn judge_list(case: &mut Case<'_>, app: &App, beside: &[&App]) -> Result<()> {
                 .is_some_and(|stem| name.strip_suffix(".txt") == Some(stem))
         });
     let is_loose = |found: &&Dependency| {
-        let wanted = found.wanted.split_once(']').map_or(found.wanted.as_str(), |(_, rest)| rest);
+        let wanted = found.range();
         !wanted.trim_start().starts_with("==") && !wanted.contains('@')
     };
     if let Some(loose) = app.dependencies.iter().find(is_loose) {
@@ -401,10 +407,13 @@ fn judge_list(case: &mut Case<'_>, app: &App, beside: &[&App]) -> Result<()> {
         return case.mark("requirement-unpinned", place, &loose.name);
     }
     let has = |package: &str| beside.iter().any(|other| other.find(package).is_some());
-    let missing =
-        NEEDS.iter().find(|(package, needed)| app.find(package).is_some() && !has(needed));
+    let missing = NEEDS.iter().find(|(package, needed, since)| {
+        let pinned = app.find(package).and_then(|found| version(found.range()));
+        pinned.is_some_and(|((major, minor), _)| (major, minor.unwrap_or(0)) >= *since)
+            && !has(needed)
+    });
     match missing.filter(|_| !is_compiled) {
-        Some((_, needed)) => {
+        Some((_, needed, _)) => {
             case.mark("requirements-incomplete", Place::line(path.clone(), app.line), needed)
         }
         None => case.mark("pinned", Place::line(path.clone(), app.line), name),

@@ -9,6 +9,11 @@ const MASK: &str = "•••";
 /// Shorter than this, a value is a word like any other: masking it everywhere would hide the code.
 const SHORTEST: usize = 5;
 
+/// Names of engines and of their users, which samples take for the password too: they are hidden in its place, and not
+/// where they name the engine.
+const COMMON: [&str; 8] =
+    ["postgres", "postgresql", "mysql", "mariadb", "redis", "mongo", "mongodb", "rabbitmq"];
+
 /// Where a place alone tells that a value is secret; the group `value` is what is hidden.
 static PLACES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
@@ -54,7 +59,9 @@ pub struct Secrets {
 impl Secrets {
     #[must_use]
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
-        let long = values.into_iter().filter(|value| value.chars().count() >= SHORTEST);
+        let long = values
+            .into_iter()
+            .filter(|value| value.chars().count() >= SHORTEST && !COMMON.contains(&value.as_str()));
         let mut values: Vec<String> = long.collect::<BTreeSet<_>>().into_iter().collect();
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         Self { values }

@@ -37,6 +37,14 @@ pub struct Dependency {
     pub is_dev: bool,
 }
 
+impl Dependency {
+    /// The versions that it may have, behind the extras.
+    #[must_use]
+    pub fn range(&self) -> &str {
+        self.wanted.split_once(']').map_or(self.wanted.as_str(), |(_, rest)| rest)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Script {
     pub name: String,
