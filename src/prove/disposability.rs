@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::backing::TableLock;
 use super::case::{Case, Stage, Web};
 use super::claim::{Claim, Need, Order};
-use super::probe::http::{Connection, Met, Request};
+use super::probe::http::{Answer, Connection, Met, Request};
 use super::probe::patience::{SOON, stays, wait_for};
 use super::probe::process::{Exit, Process, Reading};
 use super::probe::surroundings::Surroundings;
@@ -168,28 +168,33 @@ fn ask_and_hang(stage: &Stage, web: &Web, request: &Request) -> Result<Connectio
 
 /// Waits until no new connection is served any more, and sees that it stays so for a while.
 fn expect_drain(case: &Case, web: &mut Web) -> Result<()> {
-    let turned_away = |met: &Met| match met {
-        Met::Refused => true,
-        Met::Answered(answer) => answer.status == 503,
-    };
-    let live = case.setting.boot()?.live.clone();
     // Not the readiness: it may say 503 a moment before the socket is closed.
-    wait_for("new connections to be refused or to get 503", TURN_LIMIT, || {
+    let live = case.setting.boot()?.live.clone();
+    let begun = Instant::now();
+    let mut knock = || -> Result<Option<Answer>> {
         if let Some(exit) = web.process.exited()? {
             bail!("web exited ({exit}) while a request was not yet answered");
         }
-        Ok(turned_away(&web.client.knock(&live)?).then_some(()))
-    })?;
-    // Longer than the half second that servers like to give by default.
-    stays(Duration::from_millis(1500), || {
-        let met = web.client.knock(&live)?;
-        ensure!(turned_away(&met), "while web drains, {live} on a new connection got {met:?}");
-        if let Some(exit) = web.process.exited()? {
-            bail!("web exited ({exit}) while a request was not yet answered");
-        }
-        Ok(None::<()>)
-    })?;
-    Ok(())
+        Ok(match web.client.knock(&live)? {
+            Met::Answered(answer) if answer.status != 503 => Some(answer),
+            Met::Answered(_) | Met::Refused => None,
+        })
+    };
+    loop {
+        let left = TURN_LIMIT.saturating_sub(begun.elapsed());
+        wait_for("new connections to be refused or to get 503", left, || {
+            Ok(knock()?.is_none().then_some(()))
+        })?;
+        // Longer than the half second that servers like to give by default.
+        let Some(answer) = stays(Duration::from_millis(1500), &mut knock)? else {
+            return Ok(());
+        };
+        // Several servers on one port turn one after the other.
+        ensure!(
+            begun.elapsed() < TURN_LIMIT,
+            "while web drains, {live} on a new connection got {answer}"
+        );
+    }
 }
 
 fn expect_exit(process: &mut Process, told: Reading, limit: Duration) -> Result<Exit> {
