@@ -77,7 +77,7 @@ impl RepoPath {
 
     #[must_use]
     pub fn file_name(&self) -> &str {
-        self.0.rfind('/').map_or(&*self.0, |end| &self.0[end + 1..])
+        memchr::memrchr(b'/', self.0.as_bytes()).map_or(&*self.0, |end| &self.0[end + 1..])
     }
 
     /// The folders above it, the outermost first.

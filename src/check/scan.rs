@@ -177,8 +177,8 @@ impl Scanner {
         let mut active: Vec<(&'r Rule, &Compiled)> = Vec::new();
         for (at, candidate) in self.candidates.iter().enumerate().filter(|(at, _)| is_active[*at]) {
             let rule = &rules.all()[candidate.rule];
-            let may_match = rule.only_if.as_ref().is_none_or(|only_if| only_if.is_match(text));
-            if may_match && wants(candidate.rule, rule) {
+            let may_match = || rule.only_if.as_ref().is_none_or(|only_if| only_if.is_match(text));
+            if wants(candidate.rule, rule) && may_match() {
                 active.extend(self.compiled(at, rule)?.map(|compiled| (rule, compiled)));
             }
         }

@@ -183,14 +183,13 @@ pub fn is_image_name(name: &str) -> bool {
 
 /// The folders that a path leads through.
 pub fn folders(path: &RepoPath) -> impl Iterator<Item = &str> {
-    let (folder, _) = path.as_str().rsplit_once('/').unwrap_or_default();
-    folder.split('/').filter(|part| !part.is_empty())
+    folder_of(path).split('/').filter(|part| !part.is_empty())
 }
 
 /// The folder of a path, with `/` at its end; nothing for the root.
 #[must_use]
 pub fn folder_of(path: &RepoPath) -> &str {
-    path.as_str().rfind('/').map_or("", |end| &path.as_str()[..=end])
+    &path.as_str()[..path.as_str().len() - path.file_name().len()]
 }
 
 impl Sources {
