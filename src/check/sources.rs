@@ -138,9 +138,25 @@ fn wants_name(path: &RepoPath) -> bool {
                 || name == "Pipfile"
                 || name == "Makefile"
                 || name == "justfile"
-                || (!name.contains('.') && folders(path).any(|folder| folder == "bin"))
+                || (!name.contains('.')
+                    && (is_script_name(name) || folders(path).any(is_script_folder)))
         }
     }
+}
+
+/// What scripts of the shell are called that start something, where their name has no end.
+fn is_script_name(name: &str) -> bool {
+    matches!(
+        name,
+        "run" | "start" | "boot" | "serve" | "entrypoint" | "release" | "prestart" | "startup"
+    ) || ["docker-entrypoint", "entrypoint-", "start-", "start_", "run-"]
+        .iter()
+        .any(|start| name.starts_with(start))
+}
+
+/// Folders in which such scripts stand.
+fn is_script_folder(name: &str) -> bool {
+    matches!(name, "bin" | "scripts" | "script" | "docker" | "compose" | "deploy")
 }
 
 /// A lock file of which the names of packages can be told by its lines.
@@ -382,12 +398,16 @@ fn nesting(text: &str) -> usize {
         return opening;
     }
     let (mut depth, mut deepest) = (0usize, 0);
+    let mut before = 0;
     for byte in text.bytes() {
         match byte {
+            // The colours of a terminal, in a string.
+            b'[' if before == 0x1b => {}
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => continue,
+            _ => {}
         }
+        before = byte;
         deepest = deepest.max(depth);
     }
     deepest

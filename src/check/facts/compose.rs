@@ -1,6 +1,6 @@
 //! Compose files: what they run, and the backing services that they start.
 
-use super::image::exec_form;
+use super::image::{Image, Instruction, exec_form};
 use super::run::{Kind, Role, Run, Stage};
 use super::{Backing, Facts};
 use crate::check::document::{Node, Value};
@@ -93,26 +93,41 @@ fn read_service(
     service: &Node,
 ) -> Option<Run> {
     let builds = service.get("build").is_some();
-    let command = service.get("command").or_else(|| service.get("entrypoint"));
-    let (line, text, is_shell) = match command {
-        Some(entry) => (entry.line, command_text(&entry.value), false),
-        None if builds => (line, image_command(facts, path, service), false),
-        // Somebody else's image, with its own command.
-        None => (line, String::new(), false),
+    let built = if builds { find_image(facts, path, service) } else { None };
+    let target = service.text_at(&["build", "target"]).unwrap_or_default();
+    let of_image = built.map(|built| built.start(Some(target).filter(|name| !name.is_empty())));
+    let (image_entry, image_command) = of_image.unwrap_or_default();
+    let own_entry = service.get("entrypoint");
+    let own_command = service.get("command").or(own_entry);
+    let line = own_command.map_or(line, |entry| entry.line);
+    // An entry point of compose takes the image's command away, a command leaves the image's entry point.
+    let entry = match own_entry {
+        Some(entry) => command_text(&entry.value),
+        None => image_entry.map(instruction_text).unwrap_or_default(),
     };
+    let command = match service.get("command") {
+        Some(entry) => command_text(&entry.value),
+        None if own_entry.is_some() => String::new(),
+        None => image_command.map(instruction_text).unwrap_or_default(),
+    };
+    let text = format!("{entry} {command}").trim().to_owned();
     let image = service.text_at(&["image"]);
-    if !builds && image.is_none_or(is_foreign_image) && !(image.is_none() && command.is_some()) {
+    if !builds && image.is_none_or(is_foreign_image) && !(image.is_none() && own_command.is_some())
+    {
         return None;
     }
     let mut run = Run::new(Kind::Compose, Place::line(path.clone(), line), name, &text);
-    run.is_shell = is_shell;
+    run.is_shell = false;
     if let Some(line) = super::run::shell_argument(&text) {
         run = Run { is_shell: true, ..Run::new(Kind::Compose, run.place, name, line) };
+        if own_entry.is_none() {
+            run.enter(&entry);
+        }
     }
+    run.image = built.map(|built| built.path.clone());
     if let Some(context) = build_context(service) {
         run.folder = join(folder_of(path), context);
     }
-    let target = service.text_at(&["build", "target"]).unwrap_or_default();
     let profile = service.at(&["profiles"]).map(Node::items).unwrap_or_default();
     let is_dev =
         |text: &str| ["dev", "test", "debug", "local"].iter().any(|word| text.contains(word));
@@ -148,21 +163,14 @@ pub fn image_paths(path: &RepoPath, service: &Node) -> [String; 2] {
     [join_file(&folder, file), join_file(folder_of(path), file)]
 }
 
-fn image_command(facts: &Facts, path: &RepoPath, service: &Node) -> String {
+fn find_image<'f>(facts: &'f Facts, path: &RepoPath, service: &Node) -> Option<&'f Image> {
     let wanted = image_paths(path, service);
-    let image =
-        facts.images.iter().find(|image| wanted.iter().any(|name| image.path.as_str() == name));
-    let Some(image) = image else { return String::new() };
-    let last = |name: &str| image.last_stage().filter(|found| found.name == name).last();
-    [last("ENTRYPOINT"), last("CMD")]
-        .into_iter()
-        .flatten()
-        .map(|found| {
-            exec_form(&found.text).map_or_else(|| found.text.clone(), |words| words.join(" "))
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
-        .replace('\n', " ")
+    facts.images.iter().find(|image| wanted.iter().any(|name| image.path.as_str() == name))
+}
+
+fn instruction_text(found: &Instruction) -> String {
+    let text = exec_form(&found.text).map_or_else(|| found.text.clone(), |words| words.join(" "));
+    text.replace('\n', " ")
 }
 
 /// A folder below a folder, both with `/` at their end.

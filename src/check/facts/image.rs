@@ -79,6 +79,40 @@ impl Image {
         self.instructions.iter().filter(move |instruction| instruction.stage == last)
     }
 
+    /// What an image starts: its entry point and its command, those of the stages that it is made from included.
+    #[must_use]
+    pub fn start(&self, target: Option<&str>) -> (Option<&Instruction>, Option<&Instruction>) {
+        let (mut entry, mut command) = (None, None);
+        let mut stage = target
+            .and_then(|name| self.stage(name))
+            .or_else(|| self.instructions.last().map(|instruction| instruction.stage));
+        while let Some(at) = stage {
+            let of_stage = |name: &str| {
+                let such = |found: &&Instruction| found.stage == at && found.name == name;
+                self.instructions.iter().filter(such).last()
+            };
+            // An entry point takes the command away that the image below had.
+            if entry.is_none() && command.is_none() {
+                command = of_stage("CMD");
+            }
+            entry = entry.or_else(|| of_stage("ENTRYPOINT"));
+            let base = of_stage("FROM").and_then(|from| base_of(from));
+            stage = base.and_then(|name| self.stage(name)).filter(|below| *below < at);
+        }
+        (entry, command)
+    }
+
+    /// The number of the stage of that name.
+    fn stage(&self, name: &str) -> Option<usize> {
+        let found = self.named("FROM").find(|from| {
+            let words: Vec<&str> = from.text.split_whitespace().collect();
+            words.windows(2).any(|pair| {
+                pair[0].eq_ignore_ascii_case("as") && pair[1].eq_ignore_ascii_case(name)
+            })
+        });
+        found.map(|from| from.stage)
+    }
+
     /// The image that a stage starts from, with the names of stages before it left out.
     pub fn bases(&self) -> impl Iterator<Item = (&Instruction, &str)> {
         let name = |instruction: &Instruction| {
@@ -88,10 +122,15 @@ impl Image {
         };
         let stages: Vec<String> = self.named("FROM").filter_map(name).collect();
         self.named("FROM").filter_map(move |instruction| {
-            let base = instruction.text.split_whitespace().find(|word| !word.starts_with("--"))?;
+            let base = base_of(instruction)?;
             (!stages.iter().any(|stage| stage == base)).then_some((instruction, base))
         })
     }
+}
+
+/// What a `FROM` names.
+fn base_of(from: &Instruction) -> Option<&str> {
+    from.text.split_whitespace().find(|word| !word.starts_with("--"))
 }
 
 /// Leaves out the lines of a here-document, which belong to the instruction.

@@ -6,6 +6,7 @@ pub mod manifest;
 pub mod platform;
 pub mod reach;
 pub mod run;
+mod script;
 pub mod setting;
 pub mod workflow;
 
@@ -101,8 +102,11 @@ impl Facts {
         compose::read(&mut facts);
         platform::read(&mut facts);
         run::read_images(&mut facts);
+        script::read_supervisor(sources, &mut facts);
         run::read_start_scripts(&mut facts);
-        run::expand(sources, &mut facts);
+        script::read_start_scripts(sources, &mut facts);
+        script::read_make(sources, &mut facts);
+        script::expand(sources, &mut facts);
         workflow::read(&mut facts);
         manifest::read_runtimes(sources, &mut facts);
         setting::read(sources, &mut facts);
@@ -135,6 +139,16 @@ impl Facts {
             return of_production;
         }
         defined().collect()
+    }
+
+    /// The same; where nothing is defined, what the manifest starts.
+    #[must_use]
+    pub fn started(&self) -> Vec<&Run> {
+        let defined = self.production();
+        if !defined.is_empty() {
+            return defined;
+        }
+        self.runs.iter().filter(|run| run.role == Role::Web).collect()
     }
 
     /// What serves in production, or else what the manifest starts.

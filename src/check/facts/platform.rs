@@ -1,4 +1,5 @@
-//! What platforms run: fly.toml, `.do/app.yaml`, render.yaml, app.json, Kubernetes, Heroku's heroku.yml, Railway's railway.json.
+//! What platforms run: fly.toml, `.do/app.yaml`, render.yaml, app.json, Kubernetes, Heroku's heroku.yml, Railway's
+//! railway.json, the App Engine's app.yaml, nixpacks.toml.
 
 use super::run::{Kind, Role, Run, Stage};
 use super::{Backing, Facts};
@@ -16,7 +17,15 @@ pub fn read(facts: &mut Facts) {
             "app.yaml" | "app.yml" | "spec.yaml" if node.get("services").is_some() => {
                 read_app_platform(path, node, &mut runs, &mut backing);
             }
-            "render.yaml" => read_render(path, node, &mut runs),
+            "app.yaml" | "app.yml" if node.get("runtime").is_some() => {
+                read_app_engine(path, node, &mut runs);
+            }
+            "nixpacks.toml" => {
+                if let Some(entry) = node.at(&["start"]).and_then(|start| start.get("cmd")) {
+                    runs.push(run(path, entry.line, "web", entry.value.text().unwrap_or_default()));
+                }
+            }
+            "render.yaml" | "render.yml" => read_render(path, node, &mut runs),
             "heroku.yml" => read_heroku(path, node, &mut runs),
             "railway.json" | "railway.toml" => read_railway(path, node, &mut runs),
             _ if node.get("kind").is_some() && node.get("apiVersion").is_some() => {
@@ -67,11 +76,14 @@ fn read_app_platform(
             let command = item.get("run_command");
             let line = command.map_or(item.line, |entry| entry.line);
             let text = command.and_then(|entry| entry.value.text()).unwrap_or_default();
+            let below = item.text_at(&["source_dir"]).unwrap_or_default().trim_matches('/');
             if role == Role::Task || text.is_empty() && role != Role::Web {
                 continue;
             }
             let mut found = run(path, line, name, text);
             found.role = role;
+            // The source that is built is named from the root.
+            found.folder = if below.is_empty() { String::new() } else { format!("{below}/") };
             runs.push(found);
         }
     }
@@ -98,6 +110,15 @@ fn read_databases(node: &Node) -> impl Iterator<Item = (&Node, &'static str, Opt
         };
         (item, engine, item.text_at(&["version"]).map(str::to_owned))
     })
+}
+
+/// The App Engine's file, which may leave to the platform what is run.
+fn read_app_engine(path: &RepoPath, node: &Node, runs: &mut Vec<Run>) {
+    let entry = node.get("entrypoint");
+    let line = entry.or_else(|| node.get("runtime")).map_or(node.line, |entry| entry.line);
+    let name = node.text_at(&["service"]).unwrap_or_default();
+    let text = entry.and_then(|entry| entry.value.text()).unwrap_or_default();
+    runs.push(run(path, line, name, text));
 }
 
 fn read_render(path: &RepoPath, node: &Node, runs: &mut Vec<Run>) {
@@ -154,6 +175,8 @@ fn read_kubernetes(path: &RepoPath, node: &Node, runs: &mut Vec<Run>, backing: &
         }
         "CronJob" => node.at(&["spec", "jobTemplate", "spec", "template", "spec"]),
         "Pod" => node.at(&["spec"]),
+        // Cloud Run's, and Knative's.
+        "Service" => node.at(&["spec", "template", "spec"]),
         _ => None,
     };
     let Some(template) = template else { return };

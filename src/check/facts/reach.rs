@@ -116,6 +116,8 @@ impl Reach {
 
         let reach = |(path, source, grammar): (&RepoPath, &Source, Grammar)| {
             let reached = match source.part {
+                // What is started is the service, however it looks.
+                Part::Foreign if entries.contains(path) => Reached::Served,
                 Part::Test | Part::Foreign => Reached::Nobody,
                 Part::Task | Part::Migration if !served.contains(path) => Reached::Task,
                 _ if served.contains(path) => Reached::Served,
@@ -318,8 +320,7 @@ impl Resolver<'_> {
                 || word.ends_with(".mjs")
                 || word.ends_with(".cjs");
             if is_path {
-                found.extend(self.script(folder, word));
-                found.extend(self.file(&format!("{folder}{}", word.trim_start_matches("./"))));
+                found.extend(self.named_path(folder, word));
             }
             if is_module && (word.contains(':') || word.contains('.') && !is_path) {
                 found.extend(self.module(folder, module));
@@ -329,6 +330,20 @@ impl Resolver<'_> {
             found.extend(self.file(&format!("{folder}src/main.ts")));
         }
         found
+    }
+
+    /// The script that a path of a command means, as it is, or below the folder that an image copies the source to.
+    fn named_path(&self, folder: &str, word: &str) -> Option<RepoPath> {
+        let plain = word.trim_start_matches("./").trim_start_matches('/');
+        let mut below = Some(plain);
+        while let Some(rest) = below {
+            let found = self.script(folder, rest).or_else(|| self.script("", rest));
+            if found.is_some() {
+                return found;
+            }
+            below = rest.split_once('/').map(|(_, rest)| rest).filter(|_| word.starts_with('/'));
+        }
+        None
     }
 
     fn file(&self, path: &str) -> Option<RepoPath> {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Facts;
-use super::image::exec_form;
-use super::manifest::Script;
+use super::image::{Image, exec_form};
+use super::manifest::App;
 use crate::check::finding::Place;
 use crate::check::lines::numbered;
 use crate::check::sources::{Sources, folder_of};
@@ -55,6 +55,8 @@ pub struct Run {
     pub stage: Stage,
     /// The folder that it is run in, with `/` at its end.
     pub folder: String,
+    /// The Dockerfile of the image that it is run in, where there is one.
+    pub image: Option<RepoPath>,
     /// Whether a shell reads it.
     pub is_shell: bool,
     /// The commands one after another, each with its place; the last one stays.
@@ -81,6 +83,7 @@ impl Run {
             role: Role::Web,
             stage: stage_of(&place.path),
             folder: folder_of(&place.path).to_owned(),
+            image: None,
             is_shell: true,
             steps,
             place,
@@ -109,7 +112,15 @@ impl Run {
         self.steps.iter().map(|step| step.text.as_str()).collect::<Vec<_>>().join(" && ")
     }
 
-    fn guess_role(&self) -> Role {
+    /// What an entry point does comes first.
+    pub(super) fn enter(&mut self, entry: &str) {
+        if !entry.is_empty() {
+            let step = Step { place: self.place.clone(), text: entry.to_owned() };
+            self.steps.insert(0, step);
+        }
+    }
+
+    pub(super) fn guess_role(&self) -> Role {
         let name = self.name.to_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
         let main = self.main();
@@ -145,6 +156,11 @@ pub fn is_migration(command: &str) -> bool {
         "db:migrate",
         "migration:run",
         "migration run",
+        "migration up",
+        "migrations forward",
+        "dbmate up",
+        "yoyo apply",
+        "drizzle-kit push",
         "diesel setup",
         "sqlx database",
         "db:create",
@@ -180,12 +196,20 @@ pub fn is_server(command: &str) -> bool {
         "uwsgi",
         "node ",
         "granian",
+        "fastapi run",
+        "next start",
+        "nest start",
+        "pm2-runtime",
+        "bun run",
+        "deno run",
+        "tsx ",
+        "ts-node ",
     ]
     .iter()
     .any(|word| command.contains(word))
 }
 
-fn stage_of(path: &RepoPath) -> Stage {
+pub(super) fn stage_of(path: &RepoPath) -> Stage {
     let lower = path.as_str().to_lowercase();
     let words: Vec<&str> = lower.split(['/', '.', '-', '_']).collect();
     let says = |names: &[&str]| words.iter().any(|word| names.contains(word));
@@ -201,6 +225,8 @@ fn stage_of(path: &RepoPath) -> Stage {
         "testing",
         "ci",
         "devcontainer",
+        "gitpod",
+        "develop",
         "windows",
         "e2e",
         "debug",
@@ -212,22 +238,54 @@ fn stage_of(path: &RepoPath) -> Stage {
 }
 
 /// A shell's line as the commands that it runs one after another.
-fn split(place: &Place, command: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let mut line = place.line;
-    for (at, text) in command.split('\n').enumerate() {
-        if at > 0 {
-            line += 1;
+pub(super) fn split(place: &Place, command: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut quote = None;
+    let (mut start, mut line) = (0, place.line);
+    let mut end_step = |from: usize, to: usize, line: usize, begins_line: bool| {
+        let text = command[from..to].trim().trim_end_matches('\\').trim();
+        if text.is_empty() {
+            return;
         }
-        for part in text.split("&&").flat_map(|part| part.split(';')) {
-            let text = part.trim().trim_end_matches('\\').trim();
-            if !text.is_empty() {
-                let place = Place::line(place.path.clone(), line);
-                steps.push(Step { place, text: text.to_owned() });
+        // Options on a line of their own belong to the command before.
+        if let Some(last) = steps.last_mut().filter(|_| begins_line && text.starts_with('-')) {
+            last.text = format!("{} {text}", last.text);
+            return;
+        }
+        let place = Place::line(place.path.clone(), line);
+        steps.push(Step { place, text: text.to_owned() });
+    };
+    let bytes = command.as_bytes();
+    let (mut at, mut begins_line) = (0, false);
+    while at < bytes.len() {
+        let byte = bytes[at];
+        let length = match (quote, byte) {
+            (Some(open), _) if byte == open => {
+                quote = None;
+                0
             }
+            (Some(_), _) => 0,
+            (None, b'"' | b'\'') => {
+                quote = Some(byte);
+                0
+            }
+            (None, b'\n' | b';') => 1,
+            (None, b'&' | b'|') if bytes.get(at + 1) == Some(&byte) => 2,
+            // In the background.
+            (None, b'&') if at > 0 && bytes[at - 1] == b' ' => {
+                usize::from(bytes.get(at + 1).is_none_or(u8::is_ascii_whitespace))
+            }
+            _ => 0,
+        };
+        if length > 0 {
+            end_step(start, at, line, begins_line);
+            start = at + length;
+            begins_line = byte == b'\n';
         }
+        line += usize::from(byte == b'\n');
+        at += length.max(1);
     }
-    // What goes on in the next line without `&&` is one command.
+    end_step(start, command.len(), line, begins_line);
     steps
 }
 
@@ -248,32 +306,52 @@ pub fn read_procfiles(sources: &Sources, facts: &mut Facts) {
 
 /// What the last stage of an image starts.
 pub fn read_images(facts: &mut Facts) {
-    let mut runs = Vec::new();
-    for image in &facts.images {
-        let last = |name: &str| image.last_stage().filter(|found| found.name == name).last();
-        let (entry, command) = (last("ENTRYPOINT"), last("CMD"));
-        let Some(first) = entry.or(command) else { continue };
-        let words = |text: &str| exec_form(text).map(|words| join(&words));
-        let is_shell =
-            [entry, command].iter().flatten().any(|found| exec_form(&found.text).is_none());
-        let texts = [entry, command].map(|found| {
-            found.map(|found| words(&found.text).unwrap_or_else(|| found.text.clone()))
-        });
-        let place =
-            if command.is_some() && entry.is_some() { command.unwrap_or(first) } else { first };
-        let whole = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        let mut run = Run::new(Kind::Image, image.place(place), "", &whole);
-        run.is_shell = is_shell;
-        if !is_shell && !run.main().starts_with("sh ") {
-            // In JSON form nothing splits it, unless it names a shell itself.
-            if let Some(line) = shell_argument(&whole) {
-                run.steps = split(&run.place, line);
-                run.is_shell = true;
+    let runs: Vec<Run> = facts.images.iter().filter_map(read_image).collect();
+    facts.runs.extend(runs);
+}
+
+fn read_image(image: &Image) -> Option<Run> {
+    let (entry, command) = image.start(None);
+    let Some(first) = entry.or(command) else { return read_base(image) };
+    let words = |text: &str| exec_form(text).map(|words| join(&words));
+    let is_shell = [entry, command].iter().flatten().any(|found| exec_form(&found.text).is_none());
+    let texts = [entry, command]
+        .map(|found| found.map(|found| words(&found.text).unwrap_or_else(|| found.text.clone())));
+    let place = if command.is_some() && entry.is_some() { command.unwrap_or(first) } else { first };
+    let whole = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let mut run = Run::new(Kind::Image, image.place(place), "", &whole);
+    run.image = Some(image.path.clone());
+    run.is_shell = is_shell;
+    if !is_shell && !run.main().starts_with("sh ") {
+        // In JSON form nothing splits it, unless it names a shell itself.
+        if let Some(line) = shell_argument(&whole) {
+            run.steps = split(&run.place, line);
+            run.is_shell = true;
+            if command.is_some() {
+                run.enter(&entry.and_then(|entry| words(&entry.text)).unwrap_or_default());
             }
         }
-        runs.push(run);
     }
-    facts.runs.extend(runs);
+    Some(run)
+}
+
+/// Images that start a server by themselves, after a script of the service's own.
+const SERVING_BASES: [(&str, &str); 3] = [
+    ("tiangolo/uvicorn-gunicorn", "gunicorn -k uvicorn.workers.UvicornWorker app.main:app"),
+    ("tiangolo/meinheld-gunicorn", "gunicorn -k egg:meinheld#gunicorn_worker app.main:app"),
+    ("tiangolo/uwsgi-nginx", "uwsgi --ini /app/uwsgi.ini"),
+];
+
+/// What the image that it is made from starts.
+fn read_base(image: &Image) -> Option<Run> {
+    let (from, base) = image.bases().last()?;
+    let (_, command) = SERVING_BASES.iter().find(|(name, _)| base.contains(name))?;
+    let mut run = Run::new(Kind::Image, image.place(from), "", command);
+    let prestart = Step { place: run.place.clone(), text: "/app/prestart.sh".to_owned() };
+    run.steps.insert(0, prestart);
+    run.image = Some(image.path.clone());
+    run.is_shell = false;
+    Some(run)
 }
 
 fn join(words: &[String]) -> String {
@@ -283,9 +361,10 @@ fn join(words: &[String]) -> String {
 /// What stands behind `sh -c`.
 #[must_use]
 pub fn shell_argument(command: &str) -> Option<&str> {
-    let (program, line) = command.split_once(" -c ").or_else(|| command.split_once(" -lc "))?;
+    let flags = [" -c ", " -lc ", " -ec ", " -ce ", " -exc ", " -xc ", " -euc ", " -ic "];
+    let (program, line) = flags.iter().find_map(|flag| command.split_once(flag))?;
     let name = program.rsplit('/').next().unwrap_or_default();
-    ["sh", "bash", "ash", "dash"]
+    ["sh", "bash", "ash", "dash", "zsh"]
         .contains(&name.split_whitespace().next_back().unwrap_or_default())
         .then(|| line.trim().trim_matches(['"', '\'']))
 }
@@ -293,7 +372,8 @@ pub fn shell_argument(command: &str) -> Option<&str> {
 /// What `npm start` runs.
 pub fn read_start_scripts(facts: &mut Facts) {
     let mut runs = Vec::new();
-    for app in facts.apps.iter().filter(|app| app.serves()) {
+    let has_framework = facts.apps.iter().any(App::serves);
+    for app in facts.apps.iter().filter(|app| app.serves() || !has_framework && starts_node(app)) {
         for script in &app.scripts {
             let place = Place::line(app.manifest.clone(), script.line);
             let mut run = Run::new(Kind::Manifest, place, &script.name, &script.command);
@@ -312,99 +392,10 @@ pub fn read_start_scripts(facts: &mut Facts) {
     facts.runs.extend(runs);
 }
 
-/// Replaces `npm start` and scripts by what they run, so that rules see it.
-pub fn expand(sources: &Sources, facts: &mut Facts) {
-    let mut runs = std::mem::take(&mut facts.runs);
-    for run in &mut runs {
-        for _ in 0..4 {
-            let Some(step) = run.steps.last() else { break };
-            let (program, steps) = match find_script(facts, &run.folder, &step.text) {
-                Some((path, script)) => {
-                    ("npm".to_owned(), split(&Place::line(path, script.line), &script.command))
-                }
-                None => match read_shell_script(sources, &run.folder, &step.text) {
-                    Some(found) => found,
-                    None => break,
-                },
-            };
-            run.through.push(program);
-            run.steps.pop();
-            run.steps.extend(steps);
-        }
-    }
-    facts.runs = runs;
-}
-
-/// The manifest's script that a package manager's command runs.
-fn find_script(facts: &Facts, folder: &str, command: &str) -> Option<(RepoPath, Script)> {
-    let all: Vec<&str> = command.split_whitespace().collect();
-    let elsewhere = all.windows(2).find(|pair| matches!(pair[0], "--prefix" | "-C" | "--cwd"));
-    let below = elsewhere.map(|pair| pair[1].trim_start_matches("./").trim_end_matches('/'));
-    let moved = below.map(|below| format!("{folder}{below}/"));
-    let folder = moved.as_deref().unwrap_or(folder);
-    let words: Vec<&str> = all
-        .into_iter()
-        .filter(|word| {
-            !word.starts_with('-')
-                && !word.contains('=')
-                && *word != "exec"
-                && *word != "cross-env"
-                && Some(word.trim_start_matches("./").trim_end_matches('/')) != below
-        })
-        .collect();
-    let name = match words.as_slice() {
-        ["npm", "start", ..] => "start",
-        ["npm" | "yarn" | "pnpm" | "bun", "run", name, ..]
-        | ["yarn" | "pnpm" | "bun", name, ..] => *name,
-        _ => return None,
-    };
-    let near = |app: &&super::manifest::App| folder_of(&app.manifest) == folder;
-    let with_scripts = || facts.apps.iter().filter(|app| !app.scripts.is_empty());
-    let app = with_scripts().find(near).or_else(|| with_scripts().find(|app| app.serves()))?;
-    let script = app.scripts.iter().find(|script| script.name == name)?;
-    Some((app.manifest.clone(), script.clone()))
-}
-
-/// The commands of a shell script of the repository.
-fn read_shell_script(
-    sources: &Sources,
-    folder: &str,
-    command: &str,
-) -> Option<(String, Vec<Step>)> {
-    let words: Vec<&str> = command.split_whitespace().collect();
-    let at = words.iter().position(|word| {
-        word.ends_with(".sh") || word.contains("entrypoint") || word.contains("start-")
-    })?;
-    if at > 2 {
-        return None;
-    }
-    let name = words[at].trim_matches('"').rsplit('/').next().unwrap_or_default();
-    let is_it = |path: &&RepoPath| path.file_name() == name;
-    let (path, source) = sources
-        .iter()
-        .filter(|(path, _)| is_it(path))
-        .max_by_key(|(path, _)| path.as_str().starts_with(folder))?;
-    let mut steps: Vec<Step> = Vec::new();
-    let mut goes_on = false;
-    for (number, line) in numbered(&source.text) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let text = line.trim_end_matches('\\').trim().to_owned();
-        if goes_on && let Some(last) = steps.last_mut() {
-            last.text = format!("{} {text}", last.text);
-        } else {
-            steps.extend(split(&Place::line(path.clone(), number), &text));
-        }
-        goes_on = line.ends_with('\\');
-    }
-    // `exec "$@"` runs what follows the script's name.
-    let rest = words[at + 1..].join(" ");
-    for step in &mut steps {
-        if step.text.contains("\"$@\"") && !rest.is_empty() {
-            step.text = step.text.replace("\"$@\"", &rest);
-        }
-    }
-    (!steps.is_empty()).then(|| (name.to_owned(), steps))
+/// Whether a package without a framework is started as a program of Node.js.
+fn starts_node(app: &App) -> bool {
+    app.scripts.iter().filter(|script| script.name == "start").any(|script| {
+        let mut words = script.command.split_whitespace().filter(|word| !word.contains('='));
+        words.next().is_some_and(|word| matches!(word, "node" | "tsx" | "ts-node" | "bun" | "deno"))
+    })
 }
