@@ -5,11 +5,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::case::{Case, Judgement};
+use super::facts::image::Image;
 use super::facts::manifest::Script;
 use super::facts::reach::Reached;
 use super::facts::run::{Kind, Role, is_migration};
 use super::facts::setting::Origin;
 use super::finding::{Place, Severity};
+use super::lines::numbered;
 use super::unknown;
 use crate::error::Result;
 use crate::factor::Factor;
@@ -23,6 +25,29 @@ static READING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
+/// A database's address without a variable in it.
+static ADDRESS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"\b(postgres(ql)?|mysql|mariadb|mongodb)(\+\w+)?://[^\s"'$%{]+@[^\s"'$%{]+"#).ok()
+});
+
+/// Packages that run migrations, and what the tool is called.
+const TOOLS: [(&str, &str); 14] = [
+    ("prisma", "prisma"),
+    ("diesel", "diesel"),
+    ("sqlx", "sqlx"),
+    ("knex", "knex"),
+    ("sequelize-cli", "sequelize"),
+    ("typeorm", "typeorm"),
+    ("alembic", "alembic"),
+    ("flask-migrate", "flask db"),
+    ("node-pg-migrate", "node-pg-migrate"),
+    ("db-migrate", "db-migrate"),
+    ("drizzle-kit", "drizzle-kit"),
+    ("migrate-mongo", "migrate-mongo"),
+    ("aerich", "aerich"),
+    ("yoyo-migrations", "yoyo"),
+];
+
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     // Where a release phase is declared, the code that changes the schema is what that runs.
@@ -34,8 +59,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         });
     }
     for (path, source) in case.sources.iter().filter(|(path, _)| path.file_name() == "manage.py") {
-        let main = super::lines::numbered(&source.text)
-            .find(|(_, line)| line.contains("DJANGO_SETTINGS_MODULE"));
+        let main = numbered(&source.text).find(|(_, line)| line.contains("DJANGO_SETTINGS_MODULE"));
         let line = main.map_or(1, |(number, _)| number);
         if facts.declares(&["django"]) || source.text.contains("django") {
             case.mark("task-command", Place::line(path.clone(), line), "manage.py")?;
@@ -75,10 +99,18 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         case.mark("task-command", Place::line(path, 1), &name)?;
     }
     let migrating: Vec<Place> = case.by("run-migrates").map(|mark| mark.place.clone()).collect();
+    // The line that migrates says it already.
+    case.drop_marks(|mark| mark.rule.id == "run-seeds" && migrating.contains(&mark.place));
     for place in migrating {
         case.mark("task-at-start", place, "")?;
     }
     judge_variables(case)?;
+    for (place, what) in find_left_out(case) {
+        case.mark("task-left-out", place, &what)?;
+    }
+    for place in find_own_handles(case) {
+        case.mark("task-own-handle", place, "")?;
+    }
     let has_task = case.speaks_for(Factor::AdminProcesses);
     let found: Vec<Place> = case.by("schema-at-start").map(|mark| mark.place.clone()).collect();
     for place in found {
@@ -106,7 +138,7 @@ fn judge_variables(case: &mut Case<'_>) -> Result<()> {
         if facts.reach.of(path) == Reached::Nobody || !is_task(path) {
             continue;
         }
-        for (number, line) in super::lines::numbered(&source.text) {
+        for (number, line) in numbered(&source.text) {
             let is_comment = line.trim_start().starts_with(['#', '/', '*']);
             let groups = pattern.captures(line).filter(|_| !is_comment);
             let name = groups.and_then(|groups| groups.iter().skip(1).flatten().next());
@@ -155,28 +187,122 @@ fn find_scripts(case: &Case<'_>) -> Vec<RepoPath> {
 /// Migrations in files, and the tool that runs them.
 fn find_migrations(case: &Case<'_>) -> Option<(RepoPath, &'static str)> {
     let facts = case.facts;
-    let tools = [
-        ("prisma", "prisma"),
-        ("diesel", "diesel"),
-        ("sqlx", "sqlx"),
-        ("knex", "knex"),
-        ("sequelize-cli", "sequelize"),
-        ("typeorm", "typeorm"),
-        ("alembic", "alembic"),
-        ("flask-migrate", "flask db"),
-        ("node-pg-migrate", "node-pg-migrate"),
-        ("db-migrate", "db-migrate"),
-        ("drizzle-kit", "drizzle-kit"),
-        ("migrate-mongo", "migrate-mongo"),
-    ];
     let is_known = |name: &str| facts.apps.iter().any(|app| app.find(name).is_some());
-    let (_, tool) = tools.iter().find(|(package, _)| is_known(package))?;
+    let (_, tool) = TOOLS.iter().find(|(package, _)| is_known(package))?;
     let is_migration = |path: &&RepoPath| {
         let is_in = super::sources::folders(path)
             .any(|folder| folder == "migrations" || folder == "migration");
         is_in && [".sql", ".ts", ".js", ".py"].iter().any(|end| path.file_name().ends_with(end))
     };
     Some((case.sources.paths().find(is_migration)?.clone(), *tool))
+}
+
+/// What a release needs to migrate, and the image has not: the files, or the tool.
+fn find_left_out(case: &Case<'_>) -> Vec<(Place, String)> {
+    let facts = case.facts;
+    let mut found = Vec::new();
+    if facts.images.is_empty() || case.has("schema-at-start") {
+        return found;
+    }
+    let Some((migration, _)) = find_migrations(case) else { return found };
+    let folder = super::sources::folder_of(&migration).trim_end_matches('/');
+    let is_in = |pattern: &str| {
+        let rest = folder.strip_prefix(pattern);
+        !pattern.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    for (number, line) in numbered(case.sources.text(".dockerignore").unwrap_or_default()) {
+        let pattern =
+            line.trim().trim_start_matches("**/").trim_start_matches("./").trim_matches('/');
+        if is_in(pattern)
+            && let Ok(path) = RepoPath::parse(".dockerignore")
+        {
+            found.push((Place::line(path, number), format!("`{pattern}`")));
+        }
+    }
+    // A tool for development, in an image without those.
+    let leaves_out = facts.images.iter().any(|image| {
+        image.last_stage().any(|found| {
+            let flags =
+                ["--omit=dev", "--omit dev", "--production", "--only=prod", "--prod", "npm prune"];
+            found.name == "RUN" && flags.iter().any(|flag| found.text.contains(flag))
+        })
+    });
+    let texts = || {
+        let steps = facts.runs.iter().filter(|run| run.is_definition()).flat_map(|run| &run.steps);
+        let instructions = facts.images.iter().flat_map(Image::last_stage);
+        steps
+            .chain(&facts.pipeline)
+            .map(|step| step.text.as_str())
+            .chain(instructions.map(|it| it.text.as_str()))
+    };
+    for name in
+        ["prisma", "sequelize-cli", "drizzle-kit", "node-pg-migrate", "db-migrate", "migrate-mongo"]
+    {
+        let tool = name.trim_end_matches("-cli");
+        let is_run = || {
+            texts()
+                .any(|text| text.contains(tool) && (is_migration(text) || text.contains("install")))
+        };
+        let known = facts.apps.iter().find_map(|app| Some((app, app.find(name)?)));
+        if let Some((app, tool)) = known.filter(|(_, tool)| leaves_out && tool.is_dev && !is_run())
+        {
+            let place = Place::line(app.manifest.clone(), tool.line);
+            found.push((place, format!("`{name}`, a dependency for development alone")));
+        }
+    }
+    found
+}
+
+/// Commands of tasks with a database's address in them.
+fn find_own_handles(case: &Case<'_>) -> Vec<Place> {
+    let facts = case.facts;
+    let mut found = Vec::new();
+    let Some(address) = ADDRESS.as_ref() else { return found };
+    let is_environment = |path: &RepoPath| path.file_name() == "env.py";
+    let reads =
+        case.sources.code().filter(|(path, ..)| is_environment(path)).any(|(_, source, _)| {
+            [
+                "set_main_option",
+                "environ",
+                "getenv",
+                "settings",
+                "create_engine",
+                "create_async_engine",
+                "sqlalchemy.url\"] =",
+            ]
+            .iter()
+            .any(|word| source.text.contains(word))
+        });
+    for (path, source) in case.sources.named(|name| name == "alembic.ini").filter(|_| !reads) {
+        for (number, line) in numbered(&source.text) {
+            let value = line.split_once('=').filter(|(key, _)| key.trim() == "sqlalchemy.url");
+            let is_real = |value: &str| address.is_match(value) && !value.contains("user:pass@");
+            if value.is_some_and(|(_, value)| is_real(value)) {
+                found.push(Place::line(path.clone(), number));
+            }
+        }
+    }
+    let is_script = |name: &str| matches!(name, "Makefile" | "justfile") || name.ends_with(".sh");
+    for (path, source) in case.sources.named(is_script) {
+        for (number, line) in numbered(&source.text) {
+            let is_comment = line.trim_start().starts_with('#');
+            if !is_comment && is_task_command(line) && address.is_match(line) {
+                found.push(Place::line(path.clone(), number));
+            }
+        }
+    }
+    for app in &facts.apps {
+        for script in app.scripts.iter().filter(|script| !script.name.contains("test")) {
+            if is_task_command(&script.command) && address.is_match(&script.command) {
+                found.push(Place::line(app.manifest.clone(), script.line));
+            }
+        }
+    }
+    found
+}
+
+fn is_task_command(text: &str) -> bool {
+    is_migration(text) || text.contains("migrate ") || text.contains(" seed")
 }
 
 /// A script of the manifest that is run by hand.

@@ -1,14 +1,29 @@
 //! Logs: an event stream on stdout, and nothing of files.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::case::{Case, Judgement};
+use super::document::Node;
+use super::facts::compose::{engine, is_compose_name, is_foreign_image};
 use super::finding::{Place, Severity, Verdict};
+use super::lines::numbered;
 use super::unknown;
 use crate::error::Result;
 
+/// A handler of Python's logging that writes a file, in a configuration file.
+static FILE_HANDLER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^(logging\.)?(handlers\.)?\w*FileHandler$").ok());
+
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
+    read_configurations(case)?;
+    read_managers(case)?;
+    read_volumes(case)?;
     // A file beside the stream: the stream is there, and so is the file.
-    if case.has("logs-to-stream") {
+    if case.has("logs-to-stream") && !case.has("console-in-development") {
         case.weigh("log-file", Severity::Risk);
+        case.weigh("log-file-configured", Severity::Risk);
     }
     // Django's own default shows its events on the console only while DEBUG is on.
     if case.facts.declares(&["django"]) && !case.has("django-configures-logging") {
@@ -17,6 +32,102 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         for place in places {
             case.mark("django-logs-nowhere", place, "")?;
         }
+    }
+    Ok(())
+}
+
+/// Files that configure a log: Python's logging, log4rs, log4js.
+fn read_configurations(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    let Some(handler) = FILE_HANDLER.as_ref() else { return Ok(()) };
+    let mut found: Vec<Place> = Vec::new();
+    let is_named = |name: &str| name.to_lowercase().contains("log");
+    for (path, node) in facts.documents(|path| is_named(path.file_name())) {
+        for (keys, line, value) in node.leaves() {
+            let is_file = match keys.last() {
+                Some(&"class") => handler.is_match(value),
+                Some(&("kind" | "type")) => {
+                    let is_kind = matches!(value, "file" | "rolling_file" | "dateFile");
+                    is_kind && keys.contains(&"appenders")
+                }
+                _ => false,
+            };
+            found.extend(is_file.then(|| Place::line(path.clone(), line)));
+        }
+    }
+    let is_ini = |name: &str| {
+        is_named(name)
+            && (name.ends_with(".ini") || name.ends_with(".conf") || name.ends_with(".cfg"))
+    };
+    for (path, source) in case.sources.named(is_ini) {
+        for (number, line) in numbered(&source.text) {
+            let class = line.split_once('=').filter(|(key, _)| key.trim() == "class");
+            if class.is_some_and(|(_, class)| handler.is_match(class.trim())) {
+                found.push(Place::line(path.clone(), number));
+            }
+        }
+    }
+    for place in found {
+        case.mark("log-file-configured", place, "")?;
+    }
+    Ok(())
+}
+
+/// What supervisor and uWSGI are told to write.
+fn read_managers(case: &mut Case<'_>) -> Result<()> {
+    let is_file = |name: &str| name.ends_with(".conf") || name.ends_with(".ini");
+    let mut found: Vec<Place> = Vec::new();
+    for (path, source) in case.sources.named(is_file) {
+        let keys: &[&str] = if source.text.contains("[program:") {
+            &["stdout_logfile", "stderr_logfile"]
+        } else if source.text.contains("[uwsgi]") {
+            &["logto", "logto2", "daemonize", "logger", "req-logger"]
+        } else {
+            continue;
+        };
+        for (number, line) in numbered(&source.text) {
+            let Some((key, value)) = line.split_once('=') else { continue };
+            let value = value.split(" ;").next().unwrap_or_default().trim();
+            let is_path =
+                value.contains('/') && !value.contains("/dev/") && !value.contains("/proc/");
+            if keys.contains(&key.trim()) && is_path {
+                found.push(Place::line(path.clone(), number));
+            }
+        }
+    }
+    for place in found {
+        case.mark("manager-log-file", place, "")?;
+    }
+    Ok(())
+}
+
+/// Folders of the service's own that compose keeps log files of.
+fn read_volumes(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    let mut found: Vec<(Place, String)> = Vec::new();
+    for (path, node) in facts.documents(|path| is_compose_name(path.file_name())) {
+        for service in node.at(&["services"]).map(Node::entries).unwrap_or_default() {
+            let image = service.value.text_at(&["image"]).unwrap_or_default();
+            let builds = service.value.get("build").is_some();
+            if !builds && (image.is_empty() || is_foreign_image(image)) || engine(image).is_some() {
+                continue;
+            }
+            for volume in service.value.at(&["volumes"]).map(Node::items).unwrap_or_default() {
+                let target = match volume.text() {
+                    Some(text) => text.split(':').nth(1),
+                    None => volume.text_at(&["target"]),
+                };
+                let target = target.unwrap_or_default();
+                let is_log = target.split('/').any(|part| matches!(part, "log" | "logs"));
+                let is_others = target.contains("nginx") || service.key.contains("nginx");
+                if is_log && !is_others {
+                    found.push((Place::line(path.clone(), volume.line), service.key.clone()));
+                }
+            }
+        }
+    }
+    for (place, name) in found {
+        case.mark("log-volume", place, &name)?;
     }
     Ok(())
 }

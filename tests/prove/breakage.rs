@@ -32,6 +32,8 @@ pub struct Breakage {
     pub remove: Vec<PathBuf>,
     #[serde(default)]
     pub others: Others,
+    /// The factor that `check` holds it against, where that is another one.
+    pub checked_as: Option<String>,
     /// Why no reader of the text can know of it, where that is so.
     pub invisible: Option<String>,
 }
