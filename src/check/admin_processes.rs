@@ -99,8 +99,6 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         case.mark("task-command", Place::line(path, 1), &name)?;
     }
     let migrating: Vec<Place> = case.by("run-migrates").map(|mark| mark.place.clone()).collect();
-    // The line that migrates says it already.
-    case.drop_marks(|mark| mark.rule.id == "run-seeds" && migrating.contains(&mark.place));
     for place in migrating {
         case.mark("task-at-start", place, "")?;
     }
@@ -258,35 +256,22 @@ fn find_own_handles(case: &Case<'_>) -> Vec<Place> {
     let facts = case.facts;
     let mut found = Vec::new();
     let Some(address) = ADDRESS.as_ref() else { return found };
-    let is_environment = |path: &RepoPath| path.file_name() == "env.py";
-    let reads =
-        case.sources.code().filter(|(path, ..)| is_environment(path)).any(|(_, source, _)| {
-            [
-                "set_main_option",
-                "environ",
-                "getenv",
-                "settings",
-                "create_engine",
-                "create_async_engine",
-                "sqlalchemy.url\"] =",
-            ]
-            .iter()
-            .any(|word| source.text.contains(word))
-        });
-    for (path, source) in case.sources.named(|name| name == "alembic.ini").filter(|_| !reads) {
-        for (number, line) in numbered(&source.text) {
-            let value = line.split_once('=').filter(|(key, _)| key.trim() == "sqlalchemy.url");
-            let is_real = |value: &str| address.is_match(value) && !value.contains("user:pass@");
-            if value.is_some_and(|(_, value)| is_real(value)) {
-                found.push(Place::line(path.clone(), number));
-            }
-        }
-    }
-    let is_script = |name: &str| matches!(name, "Makefile" | "justfile") || name.ends_with(".sh");
+    let is_script = |name: &str| {
+        matches!(name, "Makefile" | "justfile" | "alembic.ini") || name.ends_with(".sh")
+    };
     for (path, source) in case.sources.named(is_script) {
+        let is_configuration = path.file_name() == "alembic.ini";
+        if is_configuration && has_own_environment(case) {
+            continue;
+        }
         for (number, line) in numbered(&source.text) {
-            let is_comment = line.trim_start().starts_with('#');
-            if !is_comment && is_task_command(line) && address.is_match(line) {
+            let line = line.trim_start();
+            let says = if is_configuration {
+                line.starts_with("sqlalchemy.url") && !line.contains("user:pass@")
+            } else {
+                is_task_command(line)
+            };
+            if says && !line.starts_with(['#', ';']) && address.is_match(line) {
                 found.push(Place::line(path.clone(), number));
             }
         }
@@ -299,6 +284,16 @@ fn find_own_handles(case: &Case<'_>) -> Vec<Place> {
         }
     }
     found
+}
+
+/// Whether Alembic's script takes the address from somewhere else than its file.
+fn has_own_environment(case: &Case<'_>) -> bool {
+    let mut environments = case.sources.code().filter(|(path, ..)| path.file_name() == "env.py");
+    environments.any(|(_, source, _)| {
+        ["set_main_option", "environ", "getenv", "settings", "create_engine", "async_engine("]
+            .iter()
+            .any(|word| source.text.contains(word))
+    })
 }
 
 fn is_task_command(text: &str) -> bool {

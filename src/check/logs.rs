@@ -41,7 +41,7 @@ fn read_configurations(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     let Some(handler) = FILE_HANDLER.as_ref() else { return Ok(()) };
     let mut found: Vec<Place> = Vec::new();
-    let is_named = |name: &str| name.to_lowercase().contains("log");
+    let is_named = |name: &str| name.contains("log") || name.contains("LOG");
     for (path, node) in facts.documents(|path| is_named(path.file_name())) {
         for (keys, line, value) in node.leaves() {
             let is_file = match keys.last() {
@@ -55,33 +55,24 @@ fn read_configurations(case: &mut Case<'_>) -> Result<()> {
             found.extend(is_file.then(|| Place::line(path.clone(), line)));
         }
     }
-    let is_ini = |name: &str| {
-        is_named(name)
-            && (name.ends_with(".ini") || name.ends_with(".conf") || name.ends_with(".cfg"))
-    };
-    for (path, source) in case.sources.named(is_ini) {
-        for (number, line) in numbered(&source.text) {
-            let class = line.split_once('=').filter(|(key, _)| key.trim() == "class");
-            if class.is_some_and(|(_, class)| handler.is_match(class.trim())) {
-                found.push(Place::line(path.clone(), number));
-            }
-        }
-    }
     for place in found {
         case.mark("log-file-configured", place, "")?;
     }
     Ok(())
 }
 
-/// What supervisor and uWSGI are told to write.
+/// What Python's logging, supervisor and uWSGI are told to write.
 fn read_managers(case: &mut Case<'_>) -> Result<()> {
-    let is_file = |name: &str| name.ends_with(".conf") || name.ends_with(".ini");
-    let mut found: Vec<Place> = Vec::new();
+    let Some(handler) = FILE_HANDLER.as_ref() else { return Ok(()) };
+    let is_file = |name: &str| [".conf", ".ini", ".cfg"].iter().any(|end| name.ends_with(end));
+    let mut found: Vec<(Place, &str)> = Vec::new();
     for (path, source) in case.sources.named(is_file) {
-        let keys: &[&str] = if source.text.contains("[program:") {
-            &["stdout_logfile", "stderr_logfile"]
+        let (rule, keys): (_, &[&str]) = if source.text.contains("[program:") {
+            ("manager-log-file", &["stdout_logfile", "stderr_logfile"])
         } else if source.text.contains("[uwsgi]") {
-            &["logto", "logto2", "daemonize", "logger", "req-logger"]
+            ("manager-log-file", &["logto", "logto2", "daemonize", "logger", "req-logger"])
+        } else if source.text.contains("[handler_") {
+            ("log-file-configured", &["class"])
         } else {
             continue;
         };
@@ -90,13 +81,13 @@ fn read_managers(case: &mut Case<'_>) -> Result<()> {
             let value = value.split(" ;").next().unwrap_or_default().trim();
             let is_path =
                 value.contains('/') && !value.contains("/dev/") && !value.contains("/proc/");
-            if keys.contains(&key.trim()) && is_path {
-                found.push(Place::line(path.clone(), number));
+            if keys.contains(&key.trim()) && (is_path || handler.is_match(value)) {
+                found.push((Place::line(path.clone(), number), rule));
             }
         }
     }
-    for place in found {
-        case.mark("manager-log-file", place, "")?;
+    for (place, rule) in found {
+        case.mark(rule, place, "")?;
     }
     Ok(())
 }

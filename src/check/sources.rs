@@ -400,14 +400,14 @@ fn nesting(text: &str) -> usize {
     let (mut depth, mut deepest) = (0usize, 0);
     let mut before = 0;
     for byte in text.bytes() {
+        // An escape of a terminal's begins with one that nothing closes.
+        let is_escape = std::mem::replace(&mut before, byte) == b'\x1b';
         match byte {
-            // The colours of a terminal, in a string.
-            b'[' if before == 0x1b => {}
+            b'[' if is_escape => continue,
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
+            _ => continue,
         }
-        before = byte;
         deepest = deepest.max(depth);
     }
     deepest

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use self::image::Image;
 use self::manifest::App;
 use self::reach::Reach;
-use self::run::{Role, Run, Stage, Step};
+use self::run::{Kind, Role, Run, Stage, Step};
 use self::setting::Setting;
 use super::document::{self, Node};
 use super::finding::{Place, Unread};
@@ -148,7 +148,7 @@ impl Facts {
         if !defined.is_empty() {
             return defined;
         }
-        self.runs.iter().filter(|run| run.role == Role::Web).collect()
+        self.of_manifests()
     }
 
     /// What serves in production, or else what the manifest starts.
@@ -159,7 +159,23 @@ impl Facts {
         if !defined.is_empty() {
             return defined;
         }
-        self.runs.iter().filter(|run| run.role == Role::Web && !run.is_definition()).collect()
+        self.of_manifests()
+    }
+
+    /// What manifests start: of each the one that is meant for production, if it names one, or else `start`.
+    fn of_manifests(&self) -> Vec<&Run> {
+        let rank = |run: &Run| match run.name.as_str() {
+            "start:prod" | "start:production" | "prod" => 2,
+            "start" => 1,
+            _ => 0,
+        };
+        let served =
+            || self.runs.iter().filter(|run| run.role == Role::Web && run.kind == Kind::Manifest);
+        let is_best = |run: &&Run| {
+            let beside = served().filter(|other| other.folder == run.folder);
+            beside.map(rank).max().is_none_or(|best| best == rank(run))
+        };
+        served().filter(is_best).collect()
     }
 }
 

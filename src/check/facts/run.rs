@@ -342,12 +342,15 @@ const SERVING_BASES: [(&str, &str); 3] = [
     ("tiangolo/uwsgi-nginx", "uwsgi --ini /app/uwsgi.ini"),
 ];
 
+/// The script that they run before.
+pub(super) const PRESTART: &str = "/app/prestart.sh";
+
 /// What the image that it is made from starts.
 fn read_base(image: &Image) -> Option<Run> {
     let (from, base) = image.bases().last()?;
     let (_, command) = SERVING_BASES.iter().find(|(name, _)| base.contains(name))?;
     let mut run = Run::new(Kind::Image, image.place(from), "", command);
-    let prestart = Step { place: run.place.clone(), text: "/app/prestart.sh".to_owned() };
+    let prestart = Step { place: run.place.clone(), text: PRESTART.to_owned() };
     run.steps.insert(0, prestart);
     run.image = Some(image.path.clone());
     run.is_shell = false;

@@ -86,6 +86,8 @@ fn expand_run(sources: &Sources, facts: &Facts, run: &mut Run) {
         }
     }
     steps.push(last);
+    // What an image would run before, where the repository has it.
+    steps.retain(|step| step.text != super::run::PRESTART);
     run.steps = steps;
     if run.kind == Kind::Image && !run.through.is_empty() && run.role == Role::Web {
         run.role = run.guess_role();
