@@ -76,7 +76,12 @@ pub struct Step {
 impl Run {
     #[must_use]
     pub fn new(kind: Kind, place: Place, name: &str, command: &str) -> Self {
-        let steps = split(&place, command);
+        let mut steps = split(&place, command);
+        if let [only] = steps.as_slice()
+            && let Some(line) = shell_argument(&only.text)
+        {
+            steps = split(&place, line);
+        }
         let mut run = Self {
             kind,
             name: name.to_owned(),
@@ -387,6 +392,12 @@ pub fn read_start_scripts(facts: &mut Facts) {
                 _ => Role::Task,
             };
             if run.role == Role::Web {
+                // What npm runs before it.
+                let before = format!("pre{}", script.name);
+                for before in app.scripts.iter().filter(|script| script.name == before) {
+                    let place = Place::line(app.manifest.clone(), before.line);
+                    run.steps.splice(0..0, split(&place, &before.command));
+                }
                 run.stage = Stage::Any;
                 runs.push(run);
             }
