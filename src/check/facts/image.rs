@@ -89,7 +89,7 @@ impl Image {
         while let Some(at) = stage {
             let of_stage = |name: &str| {
                 let such = |found: &&Instruction| found.stage == at && found.name == name;
-                self.instructions.iter().filter(such).last()
+                self.instructions.iter().rfind(such)
             };
             // An entry point takes the command away that the image below had.
             if entry.is_none() && command.is_none() {

@@ -261,15 +261,14 @@ pub(super) fn split(place: &Place, command: &str) -> Vec<Step> {
         steps.push(Step { place, text: text.to_owned() });
     };
     let bytes = command.as_bytes();
-    let (mut at, mut begins_line) = (0, false);
+    let (mut at, mut begins_line, mut first) = (0, false, place.line);
     while at < bytes.len() {
         let byte = bytes[at];
         let length = match (quote, byte) {
-            (Some(open), _) if byte == open => {
-                quote = None;
+            (Some(open), _) => {
+                quote = quote.filter(|_| byte != open);
                 0
             }
-            (Some(_), _) => 0,
             (None, b'"' | b'\'') => {
                 quote = Some(byte);
                 0
@@ -282,15 +281,18 @@ pub(super) fn split(place: &Place, command: &str) -> Vec<Step> {
             }
             _ => 0,
         };
+        let is_break = byte == b'\n';
         if length > 0 {
-            end_step(start, at, line, begins_line);
-            start = at + length;
-            begins_line = byte == b'\n';
+            end_step(start, at, first, begins_line);
+            (start, begins_line) = (at + length, is_break);
         }
-        line += usize::from(byte == b'\n');
+        line += usize::from(is_break);
+        if length > 0 {
+            first = line;
+        }
         at += length.max(1);
     }
-    end_step(start, command.len(), line, begins_line);
+    end_step(start, command.len(), first, begins_line);
     steps
 }
 

@@ -32,6 +32,12 @@ const WRAPPERS: [&str; 12] = [
     "ddtrace-run",
 ];
 
+/// Words of the shell that start nothing.
+const NOTHING: [&str; 24] = [
+    "", "fi", "done", "esac", "}", ")", "set", "shift", "exit", "return", "wait", "trap", "[",
+    "[[", "test", "local", "readonly", "for", "break", "continue", "true", ":", "echo", "function",
+];
+
 static DEVELOPMENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)\b(dev|devel|development|debug|local|test|testing|reload)\b").ok()
 });
@@ -361,11 +367,6 @@ fn read_part(
         }
         text = rest.trim();
     }
-    const NOTHING: [&str; 24] = [
-        "", "fi", "done", "esac", "}", ")", "set", "shift", "exit", "return", "wait", "trap", "[",
-        "[[", "test", "local", "readonly", "for", "break", "continue", "true", ":", "echo",
-        "function",
-    ];
     let first = text.split_whitespace().next().unwrap_or_default();
     let is_nothing = NOTHING.contains(&first) || first.ends_with("()") || is_assignment_only(text);
     (!is_nothing).then(|| text.trim_end_matches([')', '}']).trim().to_owned())
