@@ -280,7 +280,7 @@ fn scan_definitions<'r>(rule: &'r Rule, facts: &Facts) -> Vec<Mark<'r>> {
         return marks;
     }
     if rule.command.is_some() {
-        for run in facts.production() {
+        for run in facts.started() {
             marks.extend(scan_run(rule, run));
         }
     }

@@ -1,11 +1,11 @@
 //! Compose files: what they run, and the backing services that they start.
 
-use super::image::exec_form;
+use super::image::{Image, exec_form};
 use super::run::{Kind, Role, Run, Stage};
 use super::{Backing, Facts};
 use crate::check::document::{Node, Value};
 use crate::check::finding::Place;
-use crate::check::sources::folder_of;
+use crate::check::sources::{Part, Sources, folder_of};
 use crate::tree::RepoPath;
 
 /// Engines by a part of the name of their image.
@@ -57,7 +57,7 @@ pub fn engine(image: &str) -> Option<(String, Option<String>)> {
 }
 
 /// Reads every compose file.
-pub fn read(facts: &mut Facts) {
+pub fn read(sources: &Sources, facts: &mut Facts) {
     let (mut runs, mut backing) = (Vec::new(), Vec::new());
     for (path, node) in facts.documents(|path| is_compose_name(path.file_name())) {
         let Some(services) = node.at(&["services"]) else { continue };
@@ -70,7 +70,10 @@ pub fn read(facts: &mut Facts) {
             });
             match started {
                 Some(found) => backing.push(found),
+                // Built upon a backing service's image, it is one.
+                None if builds_engine(facts, path, &service.value) => {}
                 None => runs.extend(read_service(
+                    sources,
                     facts,
                     path,
                     &service.key,
@@ -80,12 +83,20 @@ pub fn read(facts: &mut Facts) {
             }
         }
     }
+    for image in &facts.images {
+        let last = image.bases().last();
+        let found = last.and_then(|(from, base)| Some((from, engine(base)?)));
+        if let Some((from, (engine, version))) = found {
+            backing.push(Backing { place: image.place(from), engine, version });
+        }
+    }
     facts.runs.extend(runs);
     facts.backing.extend(backing);
 }
 
 /// What a service of our own runs. Where it has no command, the image that it builds decides; that is read there.
 fn read_service(
+    sources: &Sources,
     facts: &Facts,
     path: &RepoPath,
     name: &str,
@@ -94,20 +105,28 @@ fn read_service(
 ) -> Option<Run> {
     let builds = service.get("build").is_some();
     let command = service.get("command").or_else(|| service.get("entrypoint"));
-    let (line, text, is_shell) = match command {
-        Some(entry) => (entry.line, command_text(&entry.value), false),
-        None if builds => (line, image_command(facts, path, service), false),
+    let (line, text, said) = match command {
+        Some(entry) => (entry.line, command_text(&entry.value), None),
+        None if builds => {
+            let (text, said) = image_command(facts, path, service);
+            (line, text, said)
+        }
         // Somebody else's image, with its own command.
-        None => (line, String::new(), false),
+        None => (line, String::new(), None),
     };
     let image = service.text_at(&["image"]);
     if !builds && image.is_none_or(is_foreign_image) && !(image.is_none() && command.is_some()) {
         return None;
     }
     let mut run = Run::new(Kind::Compose, Place::line(path.clone(), line), name, &text);
-    run.is_shell = is_shell;
+    run.is_shell = false;
     if let Some(line) = super::run::shell_argument(&text) {
         run = Run { is_shell: true, ..Run::new(Kind::Compose, run.place, name, line) };
+    }
+    // What the image says, stands there.
+    if let Some(said) = said {
+        let text = super::run::shell_argument(&text).unwrap_or(&text);
+        run.steps = Run::new(Kind::Compose, said, name, text).steps;
     }
     if let Some(context) = build_context(service) {
         run.folder = join(folder_of(path), context);
@@ -119,8 +138,8 @@ fn read_service(
     if is_dev(target) || profile.iter().filter_map(Node::text).any(is_dev) {
         run.stage = Stage::Development;
     }
-    run.mounts_source = source_mount(path, service);
-    if run.mounts_source.is_some() && run.stage == Stage::Any && builds {
+    run.mounts_source = source_mounts(sources, path, service);
+    if !run.mounts_source.is_empty() && run.stage == Stage::Any && builds {
         run.stage = Stage::Development;
     }
     if ["no", "on-failure"].contains(&service.text_at(&["restart"]).unwrap_or("always"))
@@ -148,21 +167,28 @@ pub fn image_paths(path: &RepoPath, service: &Node) -> [String; 2] {
     [join_file(&folder, file), join_file(folder_of(path), file)]
 }
 
-fn image_command(facts: &Facts, path: &RepoPath, service: &Node) -> String {
+fn built_image<'f>(facts: &'f Facts, path: &RepoPath, service: &Node) -> Option<&'f Image> {
     let wanted = image_paths(path, service);
-    let image =
-        facts.images.iter().find(|image| wanted.iter().any(|name| image.path.as_str() == name));
-    let Some(image) = image else { return String::new() };
+    facts.images.iter().find(|image| wanted.iter().any(|name| image.path.as_str() == name))
+}
+
+/// Whether the image that it builds is made of a backing service's.
+fn builds_engine(facts: &Facts, path: &RepoPath, service: &Node) -> bool {
+    service.get("build").is_some()
+        && built_image(facts, path, service)
+            .and_then(|image| image.bases().last())
+            .is_some_and(|(_, base)| engine(base).is_some())
+}
+
+/// What the image says that it runs, and where.
+fn image_command(facts: &Facts, path: &RepoPath, service: &Node) -> (String, Option<Place>) {
+    let Some(image) = built_image(facts, path, service) else { return (String::new(), None) };
     let last = |name: &str| image.last_stage().filter(|found| found.name == name).last();
-    [last("ENTRYPOINT"), last("CMD")]
-        .into_iter()
-        .flatten()
-        .map(|found| {
-            exec_form(&found.text).map_or_else(|| found.text.clone(), |words| words.join(" "))
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
-        .replace('\n', " ")
+    let said: Vec<_> = [last("ENTRYPOINT"), last("CMD")].into_iter().flatten().collect();
+    let words = |text: &str| exec_form(text).map(|words| words.join(" "));
+    let texts = said.iter().map(|found| words(&found.text).unwrap_or_else(|| found.text.clone()));
+    let text = texts.collect::<Vec<_>>().join(" ");
+    (text, said.last().map(|found| image.place(found)))
 }
 
 /// A folder below a folder, both with `/` at their end.
@@ -229,28 +255,27 @@ pub fn is_foreign_image(image: &str) -> bool {
         .any(|word| last.contains(word))
 }
 
-/// A folder of the repository that is mounted into the container as its code.
-fn source_mount(path: &RepoPath, service: &Node) -> Option<Place> {
-    let context = build_context(service).map(|context| context.trim_end_matches('/'));
-    service.at(&["volumes"])?.items().iter().find_map(|volume| {
+/// Folders of the repository that are mounted into the container as its code.
+fn source_mounts(sources: &Sources, path: &RepoPath, service: &Node) -> Vec<Place> {
+    let volumes = service.at(&["volumes"]).map(Node::items).unwrap_or_default();
+    let is_source = |volume: &&Node| {
         let (from, to) = match volume.text() {
-            Some(text) => text.split_once(':')?,
-            None => (volume.text_at(&["source"])?, volume.text_at(&["target"])?),
+            Some(text) => text.split_once(':').unwrap_or_default(),
+            None => (
+                volume.text_at(&["source"]).unwrap_or_default(),
+                volume.text_at(&["target"]).unwrap_or_default(),
+            ),
         };
-        let is_source = (Some(from.trim_end_matches('/')) == context
-            || matches!(
-                from,
-                "." | "./"
-                    | "./src"
-                    | "./app"
-                    | "./backend"
-                    | "./server"
-                    | "./api"
-                    | "${PWD}"
-                    | "$PWD"
-                    | ".."
-            ))
-            && !to.contains("/data");
-        is_source.then(|| Place::line(path.clone(), volume.line))
-    })
+        let below = ["${PWD}", "$PWD", "$(pwd)"].iter().find_map(|here| from.strip_prefix(here));
+        let from = below.map_or_else(|| from.to_owned(), |below| format!(".{below}"));
+        let is_path = from.starts_with('.') && !to.contains("/data");
+        is_path && has_code(sources, &join(folder_of(path), from.trim_end_matches('/')))
+    };
+    let mounts = volumes.iter().filter(is_source);
+    mounts.map(|volume| Place::line(path.clone(), volume.line)).collect()
+}
+
+fn has_code(sources: &Sources, folder: &str) -> bool {
+    let is_own = |part: Part| matches!(part, Part::Service | Part::Migration);
+    sources.code().any(|(path, source, _)| is_own(source.part) && path.as_str().starts_with(folder))
 }

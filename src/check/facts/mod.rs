@@ -3,10 +3,12 @@
 pub mod compose;
 pub mod image;
 pub mod manifest;
+pub mod pipeline;
 pub mod platform;
 pub mod reach;
 pub mod run;
 pub mod setting;
+pub mod shell;
 pub mod workflow;
 
 use std::collections::BTreeMap;
@@ -98,12 +100,13 @@ impl Facts {
             facts.images.push(Image::read(path, &source.text));
         }
         run::read_procfiles(sources, &mut facts);
-        compose::read(&mut facts);
+        compose::read(sources, &mut facts);
         platform::read(&mut facts);
         run::read_images(&mut facts);
         run::read_start_scripts(&mut facts);
         run::expand(sources, &mut facts);
         workflow::read(&mut facts);
+        shell::read(sources, &mut facts);
         manifest::read_runtimes(sources, &mut facts);
         setting::read(sources, &mut facts);
         facts.reach = Reach::find(sources, &facts);
@@ -135,6 +138,21 @@ impl Facts {
             return of_production;
         }
         defined().collect()
+    }
+
+    /// What is run in production; where nothing defines it, what the manifest starts.
+    #[must_use]
+    pub fn started(&self) -> Vec<&Run> {
+        let defined = self.production();
+        if !defined.is_empty() {
+            return defined;
+        }
+        let named = |name: &str| {
+            let scripts = self.runs.iter().filter(|run| run.role == Role::Web);
+            scripts.filter(|run| run.name == name).collect::<Vec<_>>()
+        };
+        let of_production = ["start:prod", "start:production", "start"].map(named);
+        of_production.into_iter().find(|runs| !runs.is_empty()).unwrap_or_default()
     }
 
     /// What serves in production, or else what the manifest starts.
