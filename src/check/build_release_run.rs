@@ -58,9 +58,12 @@ fn judge_mounts(case: &mut Case<'_>, servers: &[&Run]) -> Result<()> {
     let mut mounts = mounts_in_production(case);
     let is_only_way = !servers.is_empty()
         && servers.iter().all(|run| !run.mounts_source.is_empty() || is_overridden(case, run));
-    for run in case.facts.production() {
+    let is_of_editor = |run: &&&Run| run.place.path.as_str().contains(".devcontainer");
+    for run in case.facts.production().iter().filter(|run| !is_of_editor(run)) {
         let is_service = matches!(run.role, Role::Web | Role::Worker);
-        if run.stage == Stage::Production || is_service && is_only_way {
+        if run.stage == Stage::Production
+            || is_service && (is_only_way || run.stage == Stage::Any)
+        {
             mounts.extend(run.mounts_source.iter().cloned());
         }
     }

@@ -46,8 +46,12 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         } else {
             "service-version-named"
         };
-        for (backing, _) in uses {
-            case.mark(rule, backing.place.clone(), engine)?;
+        // Beside one version, the place that names none is the one to mend.
+        let is_one_named = versions.len() == 2 && versions.contains("latest");
+        for (backing, version) in uses {
+            if !is_one_named || version == "latest" {
+                case.mark(rule, backing.place.clone(), engine)?;
+            }
         }
     }
     judge_runtimes(case)?;
@@ -125,11 +129,10 @@ fn judge_runtimes(case: &mut Case<'_>) -> Result<()> {
                 x.0 != y.0 || name != "node" && x.1.is_some() && y.1.is_some() && x.1 != y.1
             })
         }) || !exact.is_empty() && !open.is_empty();
-        let files: BTreeSet<_> = exact.iter().map(|runtime| &runtime.place.path).collect();
         for runtime in exact {
             if differs {
                 case.mark("runtime-versions-differ", runtime.place.clone(), name)?;
-            } else if files.len() > 1 {
+            } else {
                 case.mark("runtime-version-named", runtime.place.clone(), name)?;
             }
         }

@@ -28,6 +28,7 @@ mod logs;
 pub mod mask;
 mod port_binding;
 mod processes;
+mod tools;
 pub mod rule;
 pub mod scan;
 pub mod sources;

@@ -34,10 +34,41 @@ const ENGINES: [(&str, &str); 22] = [
     ("neo4j", "neo4j"),
 ];
 
+/// Parts of the names of images that are a proxy or a tool.
+const TOOLS: [&str; 24] = [
+    "nginx",
+    "traefik",
+    "caddy",
+    "adminer",
+    "pgadmin",
+    "mailhog",
+    "mailpit",
+    "mailcatcher",
+    "prometheus",
+    "grafana",
+    "jaeger",
+    "swagger",
+    "exporter",
+    "admin",
+    "certbot",
+    "selenium",
+    "express",
+    "haproxy",
+    "portainer",
+    "sonarqube",
+    "keycloak",
+    "playwright",
+    "otel",
+    "loki",
+];
+
 #[must_use]
 pub fn is_compose_name(name: &str) -> bool {
-    (name.starts_with("docker-compose") || name.starts_with("compose"))
-        && (name.ends_with(".yml") || name.ends_with(".yaml"))
+    let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
+    stem.is_some_and(|stem| {
+        ["docker-compose", "compose"].iter().any(|start| stem.starts_with(start))
+            || ["-compose", ".compose", "_compose"].iter().any(|end| stem.ends_with(end))
+    })
 }
 
 /// The engine that an image is of, and its tag.
@@ -70,8 +101,8 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
             });
             match started {
                 Some(found) => backing.push(found),
-                // Built upon a backing service's image, it is one.
-                None if builds_engine(facts, path, &service.value) => {}
+                // What is built upon somebody else's service, is that.
+                None if builds_foreign(facts, path, &service.value) => {}
                 None => runs.extend(read_service(
                     sources,
                     facts,
@@ -92,6 +123,23 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
     }
     facts.runs.extend(runs);
     facts.backing.extend(backing);
+}
+
+/// A service that mounts its source is one to develop with, where something else says what production runs.
+pub fn settle(facts: &mut Facts) {
+    let is_for_production = |run: &Run| {
+        let is_service = matches!(run.role, Role::Web | Role::Worker);
+        let says = !matches!(run.kind, Kind::Compose | Kind::Manifest);
+        is_service && (says || run.stage == Stage::Production)
+    };
+    if !facts.runs.iter().any(is_for_production) {
+        return;
+    }
+    for run in facts.runs.iter_mut().filter(|run| run.kind == Kind::Compose) {
+        if !run.mounts_source.is_empty() && run.stage == Stage::Any {
+            run.stage = Stage::Development;
+        }
+    }
 }
 
 /// What a service of our own runs. Where it has no command, the image that it builds decides; that is read there.
@@ -139,9 +187,6 @@ fn read_service(
         run.stage = Stage::Development;
     }
     run.mounts_source = source_mounts(sources, path, service);
-    if !run.mounts_source.is_empty() && run.stage == Stage::Any && builds {
-        run.stage = Stage::Development;
-    }
     if ["no", "on-failure"].contains(&service.text_at(&["restart"]).unwrap_or("always"))
         && super::run::is_migration(&text)
         && !super::run::is_server(&text)
@@ -172,12 +217,12 @@ fn built_image<'f>(facts: &'f Facts, path: &RepoPath, service: &Node) -> Option<
     facts.images.iter().find(|image| wanted.iter().any(|name| image.path.as_str() == name))
 }
 
-/// Whether the image that it builds is made of a backing service's.
-fn builds_engine(facts: &Facts, path: &RepoPath, service: &Node) -> bool {
-    service.get("build").is_some()
-        && built_image(facts, path, service)
-            .and_then(|image| image.bases().last())
-            .is_some_and(|(_, base)| engine(base).is_some())
+/// Whether the image that it builds is a backing service's, or a proxy's, with our settings in it.
+fn builds_foreign(facts: &Facts, path: &RepoPath, service: &Node) -> bool {
+    let image = service.get("build").and_then(|_| built_image(facts, path, service));
+    let bases: Vec<&str> =
+        image.map(|image| image.bases().map(|(_, base)| base).collect()).unwrap_or_default();
+    matches!(bases.as_slice(), [base] if engine(base).is_some() || is_tool_image(base))
 }
 
 /// What the image says that it runs, and where.
@@ -222,37 +267,13 @@ fn command_text(node: &Node) -> String {
 #[must_use]
 pub fn is_foreign_image(image: &str) -> bool {
     let name = image.split([':', '@']).next().unwrap_or_default();
+    !name.contains('/') || is_tool_image(image)
+}
+
+fn is_tool_image(image: &str) -> bool {
+    let name = image.split([':', '@']).next().unwrap_or_default();
     let last = name.rsplit('/').next().unwrap_or_default();
-    !name.contains('/')
-        || [
-            "nginx",
-            "traefik",
-            "caddy",
-            "adminer",
-            "pgadmin",
-            "mailhog",
-            "mailpit",
-            "mailcatcher",
-            "prometheus",
-            "grafana",
-            "jaeger",
-            "swagger",
-            "exporter",
-            "admin",
-            "certbot",
-            "selenium",
-            "express",
-            "haproxy",
-            "portainer",
-            "sonarqube",
-            "keycloak",
-            "playwright",
-            "otel",
-            "loki",
-            "zipkin",
-        ]
-        .iter()
-        .any(|word| last.contains(word))
+    TOOLS.iter().any(|word| last.contains(word))
 }
 
 /// Folders of the repository that are mounted into the container as its code.
@@ -269,7 +290,8 @@ fn source_mounts(sources: &Sources, path: &RepoPath, service: &Node) -> Vec<Plac
         let below = ["${PWD}", "$PWD", "$(pwd)"].iter().find_map(|here| from.strip_prefix(here));
         let from = below.map_or_else(|| from.to_owned(), |below| format!(".{below}"));
         let is_path = from.starts_with('.') && !to.contains("/data");
-        is_path && has_code(sources, &join(folder_of(path), from.trim_end_matches('/')))
+        let folder = join(folder_of(path), from.trim_end_matches('/'));
+        is_path && (folder.ends_with("/templates/") || folder == "templates/" || has_code(sources, &folder))
     };
     let mounts = volumes.iter().filter(is_source);
     mounts.map(|volume| Place::line(path.clone(), volume.line)).collect()

@@ -82,7 +82,13 @@ impl Facts {
     pub fn read(sources: &Sources, unread: &mut Vec<Unread>) -> Self {
         let mut facts = Self::default();
         for (path, source) in sources.iter() {
-            if !is_document(path) || source.part == Part::Foreign || source.part == Part::Test {
+            let is_left_out = match source.part {
+                Part::Foreign => true,
+                // A pipeline that tests is no test.
+                Part::Test => !workflow::is_workflow(path),
+                _ => false,
+            };
+            if !is_document(path) || is_left_out {
                 continue;
             }
             match document::read(path.file_name(), &source.text) {
@@ -103,6 +109,7 @@ impl Facts {
         compose::read(sources, &mut facts);
         platform::read(&mut facts);
         run::read_images(&mut facts);
+        compose::settle(&mut facts);
         run::read_start_scripts(&mut facts);
         run::expand(sources, &mut facts);
         workflow::read(&mut facts);
