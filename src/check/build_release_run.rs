@@ -61,8 +61,7 @@ fn judge_mounts(case: &mut Case<'_>, servers: &[&Run]) -> Result<()> {
     let is_of_editor = |run: &&&Run| run.place.path.as_str().contains(".devcontainer");
     for run in case.facts.production().iter().filter(|run| !is_of_editor(run)) {
         let is_service = matches!(run.role, Role::Web | Role::Worker);
-        if run.stage == Stage::Production
-            || is_service && (is_only_way || run.stage == Stage::Any)
+        if run.stage == Stage::Production || is_service && (is_only_way || run.stage == Stage::Any)
         {
             mounts.extend(run.mounts_source.iter().cloned());
         }
@@ -84,9 +83,10 @@ fn judge_deliveries(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     // `type=sha` is what docker/metadata-action makes a tag of.
     let is_fixed = |tag: &String| {
-        MOVING.iter().any(|name| {
-            tag.strip_suffix(name).is_some_and(|before| before.ends_with([':', '=']))
-        }) || !tag.contains([':', '$']) && !tag.starts_with("type=")
+        MOVING
+            .iter()
+            .any(|name| tag.strip_suffix(name).is_some_and(|before| before.ends_with([':', '='])))
+            || !tag.contains([':', '$']) && !tag.starts_with("type=")
     };
     for delivery in &facts.deliveries {
         // A step beside it may give the tag that counts.
@@ -108,7 +108,10 @@ fn judge_deliveries(case: &mut Case<'_>) -> Result<()> {
     let is_pushed = |path: &RepoPath| {
         let mut lines = facts.pipeline.iter().filter(|step| step.place.path == *path);
         lines.any(|step| step.text.contains(" push"))
-            || facts.deliveries.iter().any(|found| found.place.path == *path && !found.tags.is_empty())
+            || facts
+                .deliveries
+                .iter()
+                .any(|found| found.place.path == *path && !found.tags.is_empty())
     };
     for step in facts.pipeline.iter().filter(|step| is_deploy(&step.place.path)) {
         if builds_by_compose(&step.text) && !is_pushed(&step.place.path) {
@@ -132,9 +135,9 @@ fn moving_releases(case: &Case<'_>) -> Vec<Place> {
     let shipped: Vec<String> =
         case.facts.deliveries.iter().flat_map(|found| &found.tags).map(|tag| name(tag)).collect();
     let mut places = Vec::new();
-    let composes = case.facts.documents(|path| {
-        compose::is_compose_name(path.file_name()) && run::stage_of(path) == Stage::Production
-    });
+    let composes = case
+        .facts
+        .documents(|path| compose::is_compose(path) && run::stage_of(path) == Stage::Production);
     for (path, node) in composes {
         for service in node.at(&["services"]).map(Node::entries).unwrap_or_default() {
             let Some(image) = service.value.get("image") else { continue };
@@ -149,6 +152,7 @@ fn moving_releases(case: &Case<'_>) -> Vec<Place> {
 }
 
 fn judge_images(case: &mut Case<'_>) -> Result<()> {
+    let varying = Varying::find(case);
     let bases = ["python", "node", "rust", "debian", "alpine", "ubuntu", "scratch", "golang"];
     for image in case.facts.images.iter().filter(|image| !image.is_of_editor()) {
         let mut last = image.last_stage();
@@ -164,36 +168,55 @@ fn judge_images(case: &mut Case<'_>) -> Result<()> {
                 case.mark("image-without-command", image.place(from), "")?;
             }
         }
-        copied_configuration(case, image)?;
+        judge_copies(case, image, &varying)?;
     }
     Ok(())
 }
 
-/// Configuration of named environments, and private keys, that an image has in it.
-fn copied_configuration(case: &mut Case<'_>, image: &Image) -> Result<()> {
-    let is_environment = |path: &RepoPath| {
-        let stem = path.file_name().split('.').next().unwrap_or_default();
-        setting::is_config_file(path) && ENVIRONMENTS.contains(&stem)
-    };
-    let is_key = |path: &RepoPath, text: &str| {
-        (path.file_name().ends_with(".pem") || path.file_name().ends_with(".key"))
-            && text.contains("PRIVATE KEY")
-    };
+/// What no image should have in it: configuration of named environments, private keys.
+#[derive(Debug)]
+struct Varying {
+    environments: Vec<RepoPath>,
+    keys: Vec<RepoPath>,
+}
+
+impl Varying {
+    fn find(case: &Case<'_>) -> Self {
+        let is_environment = |path: &RepoPath| {
+            let stem = path.file_name().split('.').next().unwrap_or_default();
+            ENVIRONMENTS.contains(&stem) && setting::is_config_file(path)
+        };
+        let is_key = |path: &RepoPath, text: &str| {
+            let name = path.file_name();
+            (name.ends_with(".pem") || name.ends_with(".key")) && text.contains("PRIVATE KEY")
+        };
+        let keys = case.sources.iter().filter(|(path, source)| is_key(path, &source.text));
+        Self {
+            environments: case
+                .facts
+                .documents(is_environment)
+                .map(|(path, _)| path.clone())
+                .collect(),
+            keys: keys.map(|(path, _)| path.clone()).collect(),
+        }
+    }
+}
+
+/// What an image copies of it.
+fn judge_copies(case: &mut Case<'_>, image: &Image, varying: &Varying) -> Result<()> {
     let mut carries = false;
     for copy in image.instructions.iter().filter(|it| matches!(it.name.as_str(), "COPY" | "ADD")) {
-        for folder in copied_folders(image, copy) {
-            let is_inside = |path: &RepoPath| path.as_str().starts_with(&folder);
-            let facts = case.facts;
-            if facts.documents(|path| is_inside(path) && is_environment(path)).next().is_some() {
-                case.mark("image-carries-environments", image.place(copy), "")?;
-                carries = true;
-            }
-            let mut keys = case.sources.iter().filter(|(path, source)| {
-                is_inside(path) && is_key(path, &source.text)
-            });
-            if keys.next().is_some() {
-                case.mark("image-copies-config", image.place(copy), "")?;
-            }
+        let folders = copied_folders(image, copy);
+        let takes = |paths: &[RepoPath]| {
+            let mut each = folders.iter();
+            each.any(|folder| paths.iter().any(|path| path.as_str().starts_with(folder)))
+        };
+        if takes(&varying.environments) {
+            case.mark("image-carries-environments", image.place(copy), "")?;
+            carries = true;
+        }
+        if takes(&varying.keys) {
+            case.mark("image-copies-config", image.place(copy), "")?;
         }
     }
     let names = |setting: &&setting::Setting| {

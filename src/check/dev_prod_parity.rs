@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, Judgement};
 use super::facts::Backing;
+use super::facts::image::Image;
 use super::facts::run::Stage;
+use super::facts::setting::{Origin, Setting};
 use super::finding::{Place, Severity};
 use super::lines::numbered;
+use super::sources::folders as folders_of;
 use super::unknown;
 use crate::error::Result;
+use crate::tree::RepoPath;
 
 /// Packages that talk to a database that is a server.
 const SERVER_DRIVERS: [&str; 12] = [
@@ -161,9 +165,12 @@ fn open_images(case: &Case<'_>, name: &str) -> Vec<Place> {
 /// `SQLite` beside another engine: what passes on one fails on the other.
 fn judge_engines(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
+    for place in dialects(case) {
+        case.mark("engines-differ", place, "")?;
+    }
     let other = facts.declares(&SERVER_DRIVERS) || !facts.backing.is_empty();
     let is_replaced = super::backing_services::has_variable(case);
-    if !other || !is_replaced {
+    if !other || !is_replaced && !case.has("server-engine") {
         return Ok(());
     }
     let mut found = super::backing_services::sqlite_places(case);
@@ -181,6 +188,7 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         .by("url-replaces-engine")
         .map(|mark| narrow(case, mark.place.clone(), &urls))
         .collect();
+    others.extend(case.by("server-engine").map(|mark| mark.place.clone()));
     let databases = facts.backing.iter().filter(|backing| backing.engine != "redis");
     others.extend(databases.map(|backing| backing.place.clone()));
     if others.is_empty() {
@@ -190,6 +198,27 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         case.mark("engines-differ", place, "")?;
     }
     Ok(())
+}
+
+/// Files of configuration in which one environment has `SQLite` and another something else.
+fn dialects(case: &Case<'_>) -> Vec<Place> {
+    let is_dialect = |name: &str| {
+        let mut keys = name.rsplit('.');
+        let is_such = matches!(keys.next(), Some("dialect" | "client" | "driver"));
+        let environment = keys.last().unwrap_or_default();
+        is_such && ["development", "dev", "production", "prod", "staging"].contains(&environment)
+    };
+    let files = case.facts.settings.iter().filter(|it| it.origin == Origin::File);
+    let mut engines: BTreeMap<&RepoPath, Vec<&Setting>> = BTreeMap::new();
+    for setting in files.filter(|setting| is_dialect(&setting.name)) {
+        engines.entry(&setting.place.path).or_default().push(setting);
+    }
+    let differ = |uses: &&Vec<&Setting>| {
+        let count = uses.iter().filter(|setting| setting.value.contains("sqlite")).count();
+        count > 0 && count < uses.len()
+    };
+    let differing = engines.values().filter(differ).flatten();
+    differing.map(|setting| setting.place.clone()).collect()
 }
 
 /// The first line of a place that has one of the words; a condition stays where it begins.
@@ -207,15 +236,15 @@ fn narrow(case: &Case<'_>, place: Place, words: &[&str]) -> Place {
 
 /// The `if` of Python of which one branch has `SQLite` and the other another engine.
 fn switch_above(case: &Case<'_>, place: &Place) -> Option<Place> {
-    let source = case.sources.get(&place.path).filter(|_| place.path.file_name().ends_with(".py"))?;
+    let source =
+        case.sources.get(&place.path).filter(|_| place.path.file_name().ends_with(".py"))?;
     let lines: Vec<&str> = source.text.lines().collect();
     let depth = |line: &str| line.len() - line.trim_start().len();
     let mut at = place.line.checked_sub(1)?;
     let mut around = depth(lines.get(at)?);
     while around > 0 {
-        at = lines[..at]
-            .iter()
-            .rposition(|line| !line.trim().is_empty() && depth(line) < around)?;
+        at =
+            lines[..at].iter().rposition(|line| !line.trim().is_empty() && depth(line) < around)?;
         around = depth(lines[at]);
         let head = lines[at].trim_start();
         if ["def ", "class ", "async def "].iter().any(|word| head.starts_with(word)) {
@@ -228,7 +257,8 @@ fn switch_above(case: &Case<'_>, place: &Place) -> Option<Place> {
         let first = lines[..=at].iter().rposition(|line| is_head(&line))?;
         let ends = |line: &&str| {
             let head = line.trim_start();
-            let goes_on = ["else", "elif ", "#", ")", "}"].iter().any(|word| head.starts_with(word));
+            let goes_on =
+                ["else", "elif ", "#", ")", "}"].iter().any(|word| head.starts_with(word));
             !head.is_empty() && depth(line) <= around && !goes_on
         };
         let body = lines[first + 1..].iter().take_while(|line| !ends(line));
@@ -260,23 +290,42 @@ fn driver_places(case: &Case<'_>) -> Vec<Place> {
 
 /// One Dockerfile to try, another to ship.
 fn judge_images(case: &mut Case<'_>) -> Result<()> {
+    const STAGES: [&str; 8] =
+        ["local", "dev", "development", "prod", "production", "staging", "stage", "deploy"];
     let facts = case.facts;
-    let mut folders: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    let is_own = |image: &&super::facts::image::Image| {
+    let mut folders: BTreeMap<Vec<&str>, Vec<&Image>> = BTreeMap::new();
+    let is_own = |image: &&Image| {
         let name = image.path.file_name().to_lowercase();
-        !name
-            .split(['.', '-', '_'])
-            .any(|word| ["e2e", "test", "ci", "maildev", "nginx", "db"].contains(&word))
+        !image.is_of_editor()
+            && !name
+                .split(['.', '-', '_'])
+                .any(|word| ["e2e", "test", "ci", "maildev", "nginx", "db"].contains(&word))
     };
     for image in facts.images.iter().filter(is_own) {
-        folders.entry(super::sources::folder_of(&image.path)).or_default().push(image);
+        // A folder may be named for the stage, as well as the file.
+        let above = folders_of(&image.path).filter(|folder| !STAGES.contains(folder));
+        folders.entry(above.collect()).or_default().push(image);
     }
     for images in folders.values().filter(|images| images.len() > 1) {
-        let is_local = |image: &&&super::facts::image::Image| {
-            let name = image.path.file_name().to_lowercase();
-            name.split(['.', '-', '_']).any(|word| ["local", "dev", "development"].contains(&word))
+        let is_local = |image: &&&Image| {
+            let path = image.path.as_str().to_lowercase();
+            path.split(['.', '-', '_', '/'])
+                .any(|word| ["local", "dev", "development"].contains(&word))
         };
-        if !images.iter().any(|image| is_local(&image)) {
+        let bases = |image: &Image| -> Vec<String> {
+            image.bases().map(|(_, base)| base.to_owned()).collect()
+        };
+        let first = images.first().map(|image| bases(image));
+        // Somebody else's service in two folders has nothing of ours in it.
+        let is_same = images.iter().all(|image| Some(bases(image)) == first);
+        let is_engine = |image: &&Image| {
+            let mut bases = image.bases();
+            bases.any(|(_, base)| super::facts::compose::engine(base).is_some())
+        };
+        if !images.iter().any(|image| is_local(&image))
+            || images.iter().any(is_engine)
+            || is_same && images.iter().all(|image| image.path.file_name() == "Dockerfile")
+        {
             continue;
         }
         for image in images {
@@ -286,8 +335,10 @@ fn judge_images(case: &mut Case<'_>) -> Result<()> {
             case.mark("images-differ", place, "")?;
         }
     }
-    let reloads =
-        facts.runs.iter().any(|run| run.stage == Stage::Production && !run.mounts_source.is_empty());
+    let reloads = facts
+        .runs
+        .iter()
+        .any(|run| run.stage == Stage::Production && !run.mounts_source.is_empty());
     if reloads {
         case.weigh("images-differ", Severity::Risk);
     }

@@ -28,10 +28,10 @@ mod logs;
 pub mod mask;
 mod port_binding;
 mod processes;
-mod tools;
 pub mod rule;
 pub mod scan;
 pub mod sources;
+mod tools;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};

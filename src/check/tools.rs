@@ -102,17 +102,20 @@ fn judge_managers(case: &mut Case<'_>) -> Result<()> {
         }
     }
     installs.extend(facts.pipeline.iter().map(|step| (step.place.clone(), step.text.as_str())));
+    let installs: Vec<_> = installs
+        .into_iter()
+        .filter_map(|(place, line)| install(line).map(|(manager, verb)| (place, manager, verb)))
+        .collect();
+    if installs.is_empty() {
+        return Ok(());
+    }
     let has_lock = |names: &[&str]| {
         let is_such = |path: &&crate::tree::RepoPath| names.contains(&path.file_name());
         case.sources.paths().filter(is_such).any(|path| case.sources.is_tracked(path))
     };
     let locked: Vec<&str> =
         LOCKS.iter().filter(|(_, names)| has_lock(names)).map(|(manager, _)| *manager).collect();
-    for (place, line) in installs {
-        let Some((manager, verb)) = install(line) else { continue };
-        if locked.is_empty() {
-            continue;
-        }
+    for (place, manager, verb) in installs.into_iter().filter(|_| !locked.is_empty()) {
         if !locked.contains(&manager) {
             case.mark("lock-of-another-manager", place, &format!("{manager} {verb}"))?;
         } else if manager == "npm" && verb != "ci" {
@@ -130,7 +133,8 @@ fn install(line: &str) -> Option<(&str, &str)> {
         let manager = words[at];
         // Only what may stand before a command does: `sudo`, `cd folder`, `-`, a variable.
         let is_before = |word: &&str| {
-            matches!(*word, "sudo" | "-" | "run:" | "RUN" | "exec" | "corepack") || word.contains('=')
+            matches!(*word, "sudo" | "-" | "run:" | "RUN" | "exec" | "corepack")
+                || word.contains('=')
         };
         if !words[..at].iter().all(|word| is_before(&word)) {
             return None;
@@ -138,8 +142,9 @@ fn install(line: &str) -> Option<(&str, &str)> {
         let rest = &words[at + 1..];
         let verb = rest.iter().find(|word| !word.starts_with('-') && !word.contains('/'))?;
         let is_verb = matches!(*verb, "ci" | "i" | "install");
-        let is_elsewhere =
-            rest.iter().any(|word| matches!(*word, "-g" | "--global" | "--prefix" | "-C" | "--cwd"));
+        let is_elsewhere = rest
+            .iter()
+            .any(|word| matches!(*word, "-g" | "--global" | "--prefix" | "-C" | "--cwd"));
         let names = rest.iter().filter(|word| !word.starts_with('-')).count();
         (is_verb && !is_elsewhere && names == 1).then_some((manager, *verb))
     })

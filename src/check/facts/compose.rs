@@ -71,6 +71,15 @@ pub fn is_compose_name(name: &str) -> bool {
     })
 }
 
+/// Whether compose reads what stands there: by its name, or at the root under that of a stage (`production.yml`).
+#[must_use]
+pub fn is_compose(path: &RepoPath) -> bool {
+    let name = path.file_name();
+    let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
+    let is_stage = |stem| matches!(stem, "production" | "prod" | "staging" | "local" | "dev");
+    is_compose_name(name) || path.as_str() == name && stem.is_some_and(is_stage)
+}
+
 /// The engine that an image is of, and its tag.
 #[must_use]
 pub fn engine(image: &str) -> Option<(String, Option<String>)> {
@@ -90,7 +99,7 @@ pub fn engine(image: &str) -> Option<(String, Option<String>)> {
 /// Reads every compose file.
 pub fn read(sources: &Sources, facts: &mut Facts) {
     let (mut runs, mut backing) = (Vec::new(), Vec::new());
-    for (path, node) in facts.documents(|path| is_compose_name(path.file_name())) {
+    for (path, node) in facts.documents(is_compose) {
         let Some(services) = node.at(&["services"]) else { continue };
         for service in services.entries() {
             let image = service.value.get("image");
@@ -291,7 +300,10 @@ fn source_mounts(sources: &Sources, path: &RepoPath, service: &Node) -> Vec<Plac
         let from = below.map_or_else(|| from.to_owned(), |below| format!(".{below}"));
         let is_path = from.starts_with('.') && !to.contains("/data");
         let folder = join(folder_of(path), from.trim_end_matches('/'));
-        is_path && (folder.ends_with("/templates/") || folder == "templates/" || has_code(sources, &folder))
+        is_path
+            && (folder.ends_with("/templates/")
+                || folder == "templates/"
+                || has_code(sources, &folder))
     };
     let mounts = volumes.iter().filter(is_source);
     mounts.map(|volume| Place::line(path.clone(), volume.line)).collect()

@@ -89,9 +89,11 @@ fn read_circle(path: &RepoPath, node: &Node, found: &mut Pipeline) {
 }
 
 fn read_gitlab(path: &RepoPath, node: &Node, found: &mut Pipeline) {
-    let jobs = node.entries().iter().map(|entry| &entry.value).filter(|job| {
-        ["script", "image", "services"].iter().any(|key| job.get(key).is_some())
-    });
+    let jobs = node
+        .entries()
+        .iter()
+        .map(|entry| &entry.value)
+        .filter(|job| ["script", "image", "services"].iter().any(|key| job.get(key).is_some()));
     for job in std::iter::once(node).chain(jobs) {
         if let Some(image) = job.at(&["image"]) {
             read_image(path, image, found);

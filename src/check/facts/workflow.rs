@@ -103,7 +103,8 @@ fn read_jobs(path: &RepoPath, node: &Node, found: &mut Pipeline) {
                 if let Some(entry) = step.at(&["with"]).and_then(|with| with.get(key))
                     && !(is_of_tool && name == "python")
                 {
-                    let found_here = read_runtime(path, name, key, entry.line, &entry.value, matrix);
+                    let found_here =
+                        read_runtime(path, name, key, entry.line, &entry.value, matrix);
                     found.runtimes.extend(found_here);
                 }
             }
