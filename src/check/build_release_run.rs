@@ -153,6 +153,11 @@ fn moving_releases(case: &Case<'_>) -> Vec<Place> {
 
 fn judge_images(case: &mut Case<'_>) -> Result<()> {
     let varying = Varying::find(case);
+    // What production's own definition says, the image need not.
+    let is_told = case.facts.runs.iter().any(|run| {
+        let is_definition = matches!(run.kind, Kind::Compose | Kind::Kubernetes | Kind::Platform);
+        is_definition && run.stage == Stage::Production && !run.steps.is_empty()
+    });
     let bases = ["python", "node", "rust", "debian", "alpine", "ubuntu", "scratch", "golang"];
     for image in case.facts.images.iter().filter(|image| !image.is_of_editor()) {
         let mut last = image.last_stage();
@@ -164,7 +169,8 @@ fn judge_images(case: &mut Case<'_>) -> Result<()> {
             let name = base.unwrap_or_default().split([':', '@']).next().unwrap_or_default();
             let last = name.rsplit('/').next().unwrap_or_default();
             let is_stage = !image.bases().any(|(known, _)| known.line == from.line);
-            if bases.contains(&last) || is_stage {
+            let is_told = is_told || run::stage_of(&image.path) == Stage::Development;
+            if (bases.contains(&last) || is_stage) && !is_told {
                 case.mark("image-without-command", image.place(from), "")?;
             }
         }

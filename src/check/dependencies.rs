@@ -172,6 +172,11 @@ const INSTALLS: [&str; 9] = [
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     if facts.apps.is_empty() {
+        let is_conda =
+            |path: &RepoPath| matches!(path.file_name(), "environment.yml" | "environment.yaml");
+        if facts.documents(is_conda).any(|(_, node)| node.get("dependencies").is_some()) {
+            return Ok(());
+        }
         let first = case.sources.code().find(|(path, ..)| facts.reach.of(path) == Reached::Served);
         if let Some(path) = first.map(|(path, ..)| path.clone()) {
             case.mark("no-manifest", Place::line(path, 1), "")?;

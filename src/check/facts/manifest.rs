@@ -413,7 +413,6 @@ pub fn read_runtimes(sources: &Sources, facts: &mut Facts) {
         (".tool-versions", "python ", "python"),
         (".tool-versions", "rust ", "rust"),
         ("Pipfile", "python_version = ", "python"),
-        ("rust-toolchain.toml", "channel = ", "rust"),
     ] {
         let lines = sources.text(file).into_iter().flat_map(numbered);
         for (number, text) in lines.filter_map(|(at, line)| Some((at, line.strip_prefix(key)?))) {
