@@ -6,6 +6,7 @@ use super::facts::image::{Image, Instruction};
 use super::facts::run::{self, Kind, Role, Run, Stage};
 use super::facts::{compose, setting};
 use super::finding::{Place, Severity, Verdict};
+use super::sources::Part;
 use super::unknown;
 use crate::error::Result;
 use crate::tree::RepoPath;
@@ -196,7 +197,8 @@ impl Varying {
             let name = path.file_name();
             (name.ends_with(".pem") || name.ends_with(".key")) && text.contains("PRIVATE KEY")
         };
-        let keys = case.sources.iter().filter(|(path, source)| is_key(path, &source.text));
+        let of_service = case.sources.iter().filter(|(_, source)| source.part != Part::Test);
+        let keys = of_service.filter(|(path, source)| is_key(path, &source.text));
         Self {
             environments: case
                 .facts
@@ -225,7 +227,7 @@ fn judge_copies(case: &mut Case<'_>, image: &Image, varying: &Varying) -> Result
             case.mark("image-copies-config", image.place(copy), "")?;
         }
     }
-    let names = |setting: &&setting::Setting| {
+    let is_switch_on = |setting: &&setting::Setting| {
         let name = setting.name.to_uppercase();
         let is_switch = ["ENV", "ENVIRONMENT", "PROFILE", "RUN_MODE"]
             .iter()
@@ -236,9 +238,9 @@ fn judge_copies(case: &mut Case<'_>, image: &Image, varying: &Varying) -> Result
             && !matches!(name.as_str(), "NODE_ENV" | "FLASK_ENV" | "RAILS_ENV")
             && ENVIRONMENTS.contains(&setting.value.to_lowercase().as_str())
     };
-    let named: Vec<Place> =
-        case.facts.settings.iter().filter(names).map(|setting| setting.place.clone()).collect();
-    for place in named.into_iter().filter(|_| carries) {
+    let found = case.facts.settings.iter().filter(is_switch_on);
+    let switches: Vec<Place> = found.map(|setting| setting.place.clone()).collect();
+    for place in switches.into_iter().filter(|_| carries) {
         case.mark("image-names-environment", place, "")?;
     }
     Ok(())
@@ -251,10 +253,10 @@ fn copied_folders(image: &Image, copy: &Instruction) -> Vec<String> {
     if words.iter().any(|word| word.starts_with("--from=")) {
         return Vec::new();
     }
-    let names = words.iter().map(|word| word.trim_start_matches("./").trim_end_matches('/'));
-    let named = names.filter(|name| !name.is_empty() && *name != "." && !name.starts_with("--"));
+    let paths = words.iter().map(|word| word.trim_start_matches("./").trim_matches('/'));
+    let own = paths.filter(|path| !path.is_empty() && *path != "." && !path.starts_with("--"));
     let beside = super::sources::folder_of(&image.path);
-    named.flat_map(|name| [format!("{name}/"), format!("{beside}{name}/")]).collect()
+    own.flat_map(|name| [format!("{name}/"), format!("{beside}{name}/")]).collect()
 }
 
 /// What the file that production's one comes on top of mounts is mounted there too.

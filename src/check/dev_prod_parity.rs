@@ -205,7 +205,7 @@ fn dialects(case: &Case<'_>) -> Vec<Place> {
     let is_dialect = |name: &str| {
         let mut keys = name.rsplit('.');
         let is_such = matches!(keys.next(), Some("dialect" | "client" | "driver"));
-        let environment = keys.last().unwrap_or_default();
+        let environment = keys.next_back().unwrap_or_default();
         is_such && ["development", "dev", "production", "prod", "staging"].contains(&environment)
     };
     let files = case.facts.settings.iter().filter(|it| it.origin == Origin::File);
@@ -254,7 +254,7 @@ fn switch_above(case: &Case<'_>, place: &Place) -> Option<Place> {
             continue;
         }
         let is_head = |line: &&str| depth(line) == around && line.trim_start().starts_with("if ");
-        let first = lines[..=at].iter().rposition(|line| is_head(&line))?;
+        let first = lines[..=at].iter().rposition(is_head)?;
         let ends = |line: &&str| {
             let head = line.trim_start();
             let goes_on =

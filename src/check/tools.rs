@@ -136,7 +136,7 @@ fn install(line: &str) -> Option<(&str, &str)> {
             matches!(*word, "sudo" | "-" | "run:" | "RUN" | "exec" | "corepack")
                 || word.contains('=')
         };
-        if !words[..at].iter().all(|word| is_before(&word)) {
+        if !words[..at].iter().all(is_before) {
             return None;
         }
         let rest = &words[at + 1..];

@@ -1,4 +1,4 @@
-//! Pipelines of Travis, CircleCI, GitLab and Bitbucket: with which services and runtimes they test, what they run.
+//! Pipelines of Travis, `CircleCI`, GitLab and Bitbucket: with which services and runtimes they test, what they run.
 
 use super::run::Step;
 use super::workflow::{Pipeline, read_command};
