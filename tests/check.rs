@@ -212,6 +212,153 @@ fn an_image_installs_by_the_lock() {
     }
 }
 
+/// What is found of these rules, as `rule path:line`.
+fn lines_of(rules: &[&str], files: &[(&str, &str)]) -> Vec<String> {
+    let found = judge_texts(files).findings.into_iter();
+    let wanted = found.filter(|found| rules.contains(&found.rule.as_str()));
+    let mut lines: Vec<String> = wanted
+        .map(|found| format!("{} {}:{}", found.rule, found.place.path, found.place.line))
+        .collect();
+    lines.sort();
+    lines
+}
+
+const VERSIONS: [&str; 3] =
+    ["service-version-open", "service-versions-differ", "runtime-versions-differ"];
+
+#[test]
+fn the_pipelines_of_every_host_are_read_for_versions() {
+    let compose = ("compose.yaml", "services:\n  db:\n    image: mongo:7\n");
+    let image = ("Dockerfile", "FROM node:24\nCMD [\"node\", \"app.js\"]\n");
+    for (path, text, lines) in [
+        (".travis.yml", "node_js:\n  - '12'\nservices:\n  - mongodb\n", [2, 4]),
+        (
+            ".circleci/config.yml",
+            "jobs:\n  a:\n    docker:\n      - image: cimg/node:18.2\n      - image: mongo:5\n",
+            [4, 5],
+        ),
+        (".gitlab-ci.yml", "image: node:18\nservices:\n  - mongo:5\n", [1, 3]),
+        (
+            ".github/workflows/test.yml",
+            "jobs:\n  a:\n    services:\n      db:\n        image: mongo:6\n    steps:\n      - with:\n          node-version: 18.x\n",
+            [8, 5],
+        ),
+    ] {
+        let found = lines_of(&VERSIONS, &[compose, image, (path, text)]);
+        let [runtime, service] = lines.map(|line| format!("{path}:{line}"));
+        assert!(found.contains(&format!("runtime-versions-differ {runtime}")), "{found:?}");
+        assert!(found.contains(&format!("service-versions-differ {service}")), "{found:?}");
+    }
+    let tool = "jobs:\n  a:\n    steps:\n      - with:\n          python-version: '3.9'\n      - run: pip install twine\n";
+    let found = lines_of(
+        &VERSIONS,
+        &[("Dockerfile", "FROM python:3.14\n"), (".github/workflows/a.yml", tool)],
+    );
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn a_version_that_is_left_open_is_found_wherever_a_container_is_started() {
+    let script =
+        "DB=postgres\ndocker run \\\n  -e A=b --name \"a b\" \\\n  -d ${DB} \\\n  -N 100\n";
+    let workflow = "jobs:\n  a:\n    services:\n      db:\n        image: postgres:17\n";
+    let files = [("scripts/db.sh", script), (".github/workflows/a.yml", workflow)];
+    assert_eq!(lines_of(&VERSIONS, &files), ["service-versions-differ scripts/db.sh:4"]);
+    let files = [
+        ("compose.yaml", "services:\n  db:\n    image: redis:latest\n"),
+        ("dev-compose.yml", "services:\n  db:\n    image: redis\n"),
+        ("Makefile", "redis:\n\tdocker run --rm -p 1:1 redis:alpine\n"),
+        ("other.sh", "docker run -v redis:/data shop/web redis\n"),
+    ];
+    let found = ["Makefile:2", "compose.yaml:3", "dev-compose.yml:3"];
+    assert_eq!(lines_of(&VERSIONS, &files), found.map(|at| format!("service-version-open {at}")));
+}
+
+#[test]
+fn source_is_mounted_over_the_build_where_nothing_runs_without_it() {
+    let rules = ["run-mounts-source", "image-without-command", "run-reloads"];
+    let manifest = ("requirements.txt", "fastapi==0.1\n");
+    let code = ("src/main.py", "import fastapi\n");
+    let compose = "services:\n  web:\n    build: .\n    command: >\n      uvicorn main:app\n      --reload\n    volumes:\n      - ./src/:/src\n      - ./data:/data\n";
+    let open = ("Dockerfile", "FROM python:3.14\nCOPY src src\n");
+    let whole = ("Dockerfile", "FROM python:3.14\nCOPY src src\nCMD [\"uvicorn\", \"main:app\"]\n");
+    let files = |image| [manifest, code, ("docker-compose.yml", compose), image];
+    let found = [
+        "image-without-command Dockerfile:1",
+        "run-mounts-source docker-compose.yml:8",
+        "run-reloads docker-compose.yml:6",
+    ];
+    assert_eq!(lines_of(&rules, &files(open)), found);
+    assert!(lines_of(&rules, &files(whole)).is_empty());
+    let files = [
+        (".devcontainer/Dockerfile", "FROM node:24\n"),
+        ("db/Dockerfile", "FROM postgres:17-alpine\nCOPY a.sql /\n"),
+    ];
+    assert!(lines_of(&rules, &files).is_empty());
+}
+
+#[test]
+fn an_image_is_for_every_environment() {
+    let rules = ["image-carries-environments", "image-names-environment", "image-copies-config"];
+    let image = "FROM debian:13\nCOPY configuration configuration\nCOPY static /static\nENV APP_ENVIRONMENT production\n";
+    let files = [
+        ("Dockerfile", image),
+        ("configuration/production.yaml", "port: 1\n"),
+        ("static/key.pem", "-----BEGIN PRIVATE KEY-----\n"),
+    ];
+    let found = [
+        "image-carries-environments Dockerfile:2",
+        "image-copies-config Dockerfile:3",
+        "image-names-environment Dockerfile:4",
+    ];
+    assert_eq!(lines_of(&rules, &files), found);
+    let files = [("Dockerfile", image), ("configuration/base.yaml", "port: 1\n")];
+    assert!(lines_of(&rules, &files).is_empty());
+}
+
+#[test]
+fn a_release_has_a_name_that_stays() {
+    let rules = ["image-only-latest", "builds-on-target"];
+    let script = "docker build -t shop/web .\ndocker push shop/web\n";
+    assert_eq!(lines_of(&rules, &[("deploy.sh", script)]), ["image-only-latest deploy.sh:1"]);
+    let script = "docker build -t shop/web .\ndocker tag shop/web shop/web:$SHA\ndocker push shop/web:$SHA\n";
+    assert!(lines_of(&rules, &[("deploy.sh", script)]).is_empty());
+    let workflow = "jobs:\n  a:\n    steps:\n      - run: docker compose up -d --build\n";
+    let found = lines_of(&rules, &[(".github/workflows/deploy.yml", workflow)]);
+    assert_eq!(found, ["builds-on-target .github/workflows/deploy.yml:4"]);
+    assert!(lines_of(&rules, &[(".github/workflows/test.yml", workflow)]).is_empty());
+}
+
+#[test]
+fn tools_are_declared_and_the_lock_is_that_of_the_manager() {
+    let rules = ["script-tool-undeclared", "lock-of-another-manager"];
+    let package = "{\n\"scripts\": {\n\"start\": \"A=b nodemon app.js\",\n\"lint\": \"eslint .\"\n},\n\"dependencies\": {\"express\": \"5\", \"eslint\": \"9\"}}";
+    let workflow =
+        "jobs:\n  a:\n    steps:\n      - run: npm install -g yarn\n      - run: npm ci\n";
+    let files =
+        [("package.json", package), ("yarn.lock", ""), (".github/workflows/a.yml", workflow)];
+    let found = [
+        "lock-of-another-manager .github/workflows/a.yml:5",
+        "script-tool-undeclared package.json:3",
+    ];
+    assert_eq!(lines_of(&rules, &files), found);
+    let files =
+        [("package.json", "{}"), ("package-lock.json", ""), (".github/workflows/a.yml", workflow)];
+    assert!(lines_of(&rules, &files).is_empty());
+}
+
+#[test]
+fn both_engines_are_named_where_they_differ() {
+    let settings = "import dj_database_url\nif LIVE:\n    DATABASES = {\n        'default': dj_database_url.config(),\n    }\nelse:\n    DATABASES = {\n        'default': {\n            'ENGINE': 'django.db.backends.sqlite3',\n        },\n    }\n";
+    let list = ("requirements.txt", "django==5.0\npsycopg==3.1\n");
+    let files = [list, ("manage.py", "import shop.settings\n"), ("shop/settings.py", settings)];
+    let found = [2, 4, 9].map(|line| format!("engines-differ shop/settings.py:{line}"));
+    assert_eq!(lines_of(&["engines-differ"], &files), found);
+    let config = "{\"development\": {\n\"dialect\": \"sqlite\"},\n\"production\": {\n\"dialect\": \"postgres\"}}";
+    let found = [2, 4].map(|line| format!("engines-differ config/config.json:{line}"));
+    assert_eq!(lines_of(&["engines-differ"], &[("config/config.json", config)]), found);
+}
+
 #[test]
 fn what_git_is_told_to_keep_is_not_ignored() {
     let manifest = ("Cargo.toml", "[package]\nname = \"a\"\n[dependencies]\naxum = \"0.8\"\n");

@@ -1,14 +1,30 @@
 //! Build, release, run: are the three strictly apart?
 
 use super::case::{Case, Judgement};
-use super::facts::run::{Kind, Role, Run, Stage};
+use super::document::Node;
+use super::facts::image::{Image, Instruction};
+use super::facts::run::{self, Kind, Role, Run, Stage};
+use super::facts::{compose, setting};
 use super::finding::{Place, Severity, Verdict};
+use super::sources::Part;
 use super::unknown;
 use crate::error::Result;
+use crate::tree::RepoPath;
+
+/// Tags that are moved on from release to release.
+const MOVING: [&str; 9] =
+    ["latest", "current", "stable", "production", "prod", "staging", "main", "master", "dev"];
+
+/// What files of configuration, and variables, call environments.
+const ENVIRONMENTS: [&str; 9] =
+    ["production", "prod", "staging", "stage", "development", "dev", "local", "live", "qa"];
 
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
-    let servers = facts.servers();
+    let mut servers = facts.servers();
+    if !servers.iter().any(|run| run.is_definition()) {
+        servers = facts.started();
+    }
     // One of several definitions that does it, is not the only way.
     for rule in ["run-builds", "run-reloads"] {
         let marks: Vec<Place> = case.by(rule).map(|mark| mark.place.clone()).collect();
@@ -17,47 +33,12 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.weigh(rule, Severity::Risk);
         }
     }
-    for run in facts.production() {
-        if let Some(place) = run.mounts_source.clone().filter(|_| run.stage == Stage::Production) {
-            case.mark("run-mounts-source", place, &run.name)?;
-        }
-    }
+    judge_mounts(case, &servers)?;
     for run in facts.runs.iter().filter(|run| run.role == Role::Release && run.is_definition()) {
         case.mark("release-phase", run.place.clone(), &run.name)?;
     }
-    for delivery in &facts.deliveries {
-        let tags: Vec<&String> = delivery.tags.iter().collect();
-        // `type=sha` is what docker/metadata-action makes a tag of.
-        let is_fixed = |tag: &&String| {
-            tag.ends_with(":latest")
-                || tag.ends_with("=latest")
-                || !tag.contains([':', '$']) && !tag.starts_with("type=")
-        };
-        if !tags.is_empty() && tags.iter().all(is_fixed) {
-            case.mark("image-only-latest", delivery.place.clone(), "")?;
-        } else {
-            case.mark("delivery", delivery.place.clone(), &delivery.what)?;
-        }
-    }
-    for image in &facts.images {
-        if let Some(last) =
-            image.last_stage().find(|found| matches!(found.name.as_str(), "CMD" | "ENTRYPOINT"))
-        {
-            case.mark("image-runs", image.place(last), "")?;
-        }
-    }
-    for image in &facts.images {
-        let says =
-            image.last_stage().any(|found| matches!(found.name.as_str(), "CMD" | "ENTRYPOINT"));
-        let bases = ["python", "node", "rust", "debian", "alpine", "ubuntu", "scratch"];
-        let Some(from) = image.named("FROM").last() else { continue };
-        if !says && bases.iter().any(|base| from.text.contains(base)) {
-            case.mark("image-without-command", image.place(from), "")?;
-        }
-    }
-    for mount in mounts_in_production(case) {
-        case.mark("run-mounts-source", mount, "")?;
-    }
+    judge_deliveries(case)?;
+    judge_images(case)?;
     for run in servers.iter().filter(|run| run.is_definition()) {
         let builds =
             case.by("run-builds").any(|mark| run.steps.iter().any(|step| step.place == mark.place));
@@ -73,22 +54,234 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     schema_at_start(case)
 }
 
+/// Source that is mounted where production runs; where nothing says how to run without it, that is the only way.
+fn judge_mounts(case: &mut Case<'_>, servers: &[&Run]) -> Result<()> {
+    let mut mounts = mounts_in_production(case);
+    let is_only_way = !servers.is_empty()
+        && servers.iter().all(|run| !run.mounts_source.is_empty() || is_overridden(case, run));
+    let is_of_editor = |run: &&&Run| run.place.path.as_str().contains(".devcontainer");
+    for run in case.facts.production().iter().filter(|run| !is_of_editor(run)) {
+        let is_service = matches!(run.role, Role::Web | Role::Worker);
+        if run.stage == Stage::Production || is_service && (is_only_way || run.stage == Stage::Any)
+        {
+            mounts.extend(run.mounts_source.iter().cloned());
+        }
+    }
+    let severity = if is_only_way { Severity::Violation } else { Severity::Risk };
+    for place in mounts {
+        case.mark_as("run-mounts-source", severity, place, "")?;
+    }
+    Ok(())
+}
+
+/// Whether it comes on top of a compose file that mounts source.
+fn is_overridden(case: &Case<'_>, run: &Run) -> bool {
+    let mut bases = compose_bases(case).filter(|base| !base.mounts_source.is_empty());
+    run.kind == Kind::Compose && bases.any(|base| is_beside(base, run))
+}
+
+fn judge_deliveries(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    // `type=sha` is what docker/metadata-action makes a tag of.
+    let is_fixed = |tag: &String| {
+        MOVING
+            .iter()
+            .any(|name| tag.strip_suffix(name).is_some_and(|before| before.ends_with([':', '='])))
+            || !tag.contains([':', '$']) && !tag.starts_with("type=")
+    };
+    for delivery in &facts.deliveries {
+        // A step beside it may give the tag that counts.
+        let beside = facts.deliveries.iter().filter(|it| it.place.path == delivery.place.path);
+        let mut tags = beside.flat_map(|other| &other.tags);
+        if !delivery.tags.is_empty() && tags.all(is_fixed) {
+            case.mark("image-only-latest", delivery.place.clone(), "")?;
+        } else {
+            case.mark("delivery", delivery.place.clone(), &delivery.what)?;
+        }
+    }
+    for place in moving_releases(case) {
+        case.mark("image-only-latest", place, "")?;
+    }
+    let is_deploy = |path: &RepoPath| {
+        let words = ["deploy", "release", "production", "staging", "cd.y"];
+        words.iter().any(|word| path.as_str().to_lowercase().contains(word))
+    };
+    let is_pushed = |path: &RepoPath| {
+        let mut lines = facts.pipeline.iter().filter(|step| step.place.path == *path);
+        lines.any(|step| step.text.contains(" push"))
+            || facts
+                .deliveries
+                .iter()
+                .any(|found| found.place.path == *path && !found.tags.is_empty())
+    };
+    for step in facts.pipeline.iter().filter(|step| is_deploy(&step.place.path)) {
+        if builds_by_compose(&step.text) && !is_pushed(&step.place.path) {
+            case.mark("builds-on-target", step.place.clone(), "")?;
+        }
+    }
+    Ok(())
+}
+
+fn builds_by_compose(line: &str) -> bool {
+    let composes = line.contains("docker compose") || line.contains("docker-compose");
+    composes && line.split_whitespace().any(|word| matches!(word, "build" | "--build"))
+}
+
+/// Compose files for production that take what a pipeline ships by a tag that moves on, or by none.
+fn moving_releases(case: &Case<'_>) -> Vec<Place> {
+    let name = |image: &str| {
+        let last = image.rsplit('/').next().unwrap_or_default();
+        last.split([':', '@']).next().unwrap_or_default().to_owned()
+    };
+    let shipped: Vec<String> =
+        case.facts.deliveries.iter().flat_map(|found| &found.tags).map(|tag| name(tag)).collect();
+    let mut places = Vec::new();
+    let composes = case
+        .facts
+        .documents(|path| compose::is_compose(path) && run::stage_of(path) == Stage::Production);
+    for (path, node) in composes {
+        for service in node.at(&["services"]).map(Node::entries).unwrap_or_default() {
+            let Some(image) = service.value.get("image") else { continue };
+            let text = image.value.text().unwrap_or_default();
+            let moves = text.ends_with(":latest") || !text.contains([':', '@', '$']);
+            if moves && service.value.get("build").is_none() && shipped.contains(&name(text)) {
+                places.push(Place::line(path.clone(), image.line));
+            }
+        }
+    }
+    places
+}
+
+fn judge_images(case: &mut Case<'_>) -> Result<()> {
+    let varying = Varying::find(case);
+    // What production's own definition says, the image need not.
+    let is_told = case.facts.runs.iter().any(|run| {
+        let is_definition = matches!(run.kind, Kind::Compose | Kind::Kubernetes | Kind::Platform);
+        is_definition && run.stage == Stage::Production && !run.steps.is_empty()
+    });
+    let bases = ["python", "node", "rust", "debian", "alpine", "ubuntu", "scratch", "golang"];
+    for image in case.facts.images.iter().filter(|image| !image.is_of_editor()) {
+        let mut last = image.last_stage();
+        if let Some(said) = last.find(|it| matches!(it.name.as_str(), "CMD" | "ENTRYPOINT")) {
+            case.mark("image-runs", image.place(said), "")?;
+        } else if let Some(from) = image.named("FROM").last() {
+            // Another image's own command holds, where it has one.
+            let base = from.text.split_whitespace().find(|word| !word.starts_with("--"));
+            let name = base.unwrap_or_default().split([':', '@']).next().unwrap_or_default();
+            let last = name.rsplit('/').next().unwrap_or_default();
+            let is_stage = !image.bases().any(|(known, _)| known.line == from.line);
+            let is_told = is_told || run::stage_of(&image.path) == Stage::Development;
+            if (bases.contains(&last) || is_stage) && !is_told {
+                case.mark("image-without-command", image.place(from), "")?;
+            }
+        }
+        judge_copies(case, image, &varying)?;
+    }
+    Ok(())
+}
+
+/// What no image should have in it: configuration of named environments, private keys.
+#[derive(Debug)]
+struct Varying {
+    environments: Vec<RepoPath>,
+    keys: Vec<RepoPath>,
+}
+
+impl Varying {
+    fn find(case: &Case<'_>) -> Self {
+        let is_environment = |path: &RepoPath| {
+            let stem = path.file_name().split('.').next().unwrap_or_default();
+            ENVIRONMENTS.contains(&stem) && setting::is_config_file(path)
+        };
+        let is_key = |path: &RepoPath, text: &str| {
+            let name = path.file_name();
+            (name.ends_with(".pem") || name.ends_with(".key")) && text.contains("PRIVATE KEY")
+        };
+        let of_service = case.sources.iter().filter(|(_, source)| source.part != Part::Test);
+        let keys = of_service.filter(|(path, source)| is_key(path, &source.text));
+        Self {
+            environments: case
+                .facts
+                .documents(is_environment)
+                .map(|(path, _)| path.clone())
+                .collect(),
+            keys: keys.map(|(path, _)| path.clone()).collect(),
+        }
+    }
+}
+
+/// What an image copies of it.
+fn judge_copies(case: &mut Case<'_>, image: &Image, varying: &Varying) -> Result<()> {
+    let mut carries = false;
+    for copy in image.instructions.iter().filter(|it| matches!(it.name.as_str(), "COPY" | "ADD")) {
+        let folders = copied_folders(image, copy);
+        let takes = |paths: &[RepoPath]| {
+            let mut each = folders.iter();
+            each.any(|folder| paths.iter().any(|path| path.as_str().starts_with(folder)))
+        };
+        if takes(&varying.environments) {
+            case.mark("image-carries-environments", image.place(copy), "")?;
+            carries = true;
+        }
+        if takes(&varying.keys) {
+            case.mark("image-copies-config", image.place(copy), "")?;
+        }
+    }
+    let is_switch_on = |setting: &&setting::Setting| {
+        let name = setting.name.to_uppercase();
+        let is_switch = ["ENV", "ENVIRONMENT", "PROFILE", "RUN_MODE"]
+            .iter()
+            .any(|end| name == *end || name.strip_suffix(end).is_some_and(|it| it.ends_with('_')));
+        // What a framework switches by it, is the same for every deploy.
+        setting.place.path == image.path
+            && is_switch
+            && !matches!(name.as_str(), "NODE_ENV" | "FLASK_ENV" | "RAILS_ENV")
+            && ENVIRONMENTS.contains(&setting.value.to_lowercase().as_str())
+    };
+    let found = case.facts.settings.iter().filter(is_switch_on);
+    let switches: Vec<Place> = found.map(|setting| setting.place.clone()).collect();
+    for place in switches.into_iter().filter(|_| carries) {
+        case.mark("image-names-environment", place, "")?;
+    }
+    Ok(())
+}
+
+/// The folders of the repository that an instruction copies by their names, with `/` at their end.
+fn copied_folders(image: &Image, copy: &Instruction) -> Vec<String> {
+    let mut words: Vec<&str> = copy.text.split_whitespace().collect();
+    words.pop();
+    if words.iter().any(|word| word.starts_with("--from=")) {
+        return Vec::new();
+    }
+    let paths = words.iter().map(|word| word.trim_start_matches("./").trim_matches('/'));
+    let own = paths.filter(|path| !path.is_empty() && *path != "." && !path.starts_with("--"));
+    let beside = super::sources::folder_of(&image.path);
+    own.flat_map(|name| [format!("{name}/"), format!("{beside}{name}/")]).collect()
+}
+
 /// What the file that production's one comes on top of mounts is mounted there too.
 fn mounts_in_production(case: &Case<'_>) -> Vec<Place> {
-    let composed = || case.facts.runs.iter().filter(|run| run.kind == Kind::Compose);
-    let overrides = |base: &Run| {
-        composed().any(|run| {
-            let is_beside = super::sources::folder_of(&run.place.path)
-                == super::sources::folder_of(&base.place.path);
-            run.stage == Stage::Production && run.name == base.name && is_beside
-        })
+    let overrides = |base: &&Run| {
+        let mut composed = case.facts.runs.iter().filter(|run| run.kind == Kind::Compose);
+        composed.any(|run| run.stage == Stage::Production && is_beside(base, run))
     };
-    let is_base = |run: &&Run| {
+    let bases = compose_bases(case).filter(overrides);
+    bases.flat_map(|run| run.mounts_source.clone()).collect()
+}
+
+/// The services of compose files that others come on top of.
+fn compose_bases<'c>(case: &'c Case<'_>) -> impl Iterator<Item = &'c Run> {
+    let composed = case.facts.runs.iter().filter(|run| run.kind == Kind::Compose);
+    composed.filter(|run| {
         let stem = run.place.path.file_name().rsplit_once('.').map(|(stem, _)| stem);
         matches!(stem, Some("docker-compose" | "compose"))
-    };
-    let bases = composed().filter(is_base).filter(|run| overrides(run));
-    bases.filter_map(|run| run.mounts_source.clone()).collect()
+    })
+}
+
+/// Whether both are the same service, in files of one folder.
+fn is_beside(base: &Run, run: &Run) -> bool {
+    use super::sources::folder_of;
+    run.name == base.name && folder_of(&run.place.path) == folder_of(&base.place.path)
 }
 
 /// A web process that changes the schema releases itself.

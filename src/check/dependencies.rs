@@ -8,12 +8,13 @@ use super::case::{Case, Judgement};
 use super::facts::image::{Image, Instruction};
 use super::facts::manifest::{App, Dependency, is_requirements, lock_names, version};
 use super::facts::reach::Reached;
-use super::finding::Place;
+use super::finding::{Place, Severity, Verdict};
 use super::language::Language;
 use super::lines::numbered;
 use super::sources::{folder_of, is_lock_name};
-use super::unknown;
+use super::{tools, unknown};
 use crate::error::Result;
+use crate::factor::Factor;
 use crate::tree::RepoPath;
 
 /// Packages with one that each of them needs, since a version: a list that has the first and not the second is not
@@ -152,6 +153,9 @@ const MODULES: [(&str, &[&str]); 44] = [
     ("yaml", &["pyyaml", "ruamel-yaml"]),
 ];
 
+/// Of a list that pins nothing, so many lines are enough to say so.
+const MAX_LOOSE: usize = 8;
+
 /// What installs in an image, where one file locks it.
 const INSTALLS: [&str; 9] = [
     "npm ci",
@@ -168,6 +172,11 @@ const INSTALLS: [&str; 9] = [
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     if facts.apps.is_empty() {
+        let is_conda =
+            |path: &RepoPath| matches!(path.file_name(), "environment.yml" | "environment.yaml");
+        if facts.documents(is_conda).any(|(_, node)| node.get("dependencies").is_some()) {
+            return Ok(());
+        }
         let first = case.sources.code().find(|(path, ..)| facts.reach.of(path) == Reached::Served);
         if let Some(path) = first.map(|(path, ..)| path.clone()) {
             case.mark("no-manifest", Place::line(path, 1), "")?;
@@ -190,6 +199,13 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         find_undeclared(case).into_iter().chain(find_undeclared_modules(case))
     {
         case.mark("undeclared-import", Place::line(path, line), &package)?;
+    }
+    tools::judge(case)?;
+    // By itself an open base image is no more than worth knowing.
+    let is_broken = case.verdict(Factor::Dependencies).is_some_and(|it| it.verdict != Verdict::Met);
+    if is_broken {
+        case.weigh("base-image-floating", Severity::Risk);
+        case.weigh("installs-past-lock", Severity::Risk);
     }
     Ok(())
 }
@@ -402,9 +418,13 @@ fn judge_list(case: &mut Case<'_>, app: &App, beside: &[&App]) -> Result<()> {
         let wanted = found.range();
         !wanted.trim_start().starts_with("==") && !wanted.contains('@')
     };
-    if let Some(loose) = app.dependencies.iter().find(is_loose) {
-        let place = Place::line(path.clone(), loose.line);
-        return case.mark("requirement-unpinned", place, &loose.name);
+    let loose: Vec<&Dependency> = app.dependencies.iter().filter(is_loose).collect();
+    for found in loose.iter().take(MAX_LOOSE) {
+        let place = Place::line(path.clone(), found.line);
+        case.mark("requirement-unpinned", place, &found.name)?;
+    }
+    if !loose.is_empty() {
+        return Ok(());
     }
     let has = |package: &str| beside.iter().any(|other| other.find(package).is_some());
     let missing = NEEDS.iter().find(|(package, needed, since)| {

@@ -4,10 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, Judgement};
 use super::facts::Backing;
+use super::facts::image::Image;
 use super::facts::run::Stage;
+use super::facts::setting::{Origin, Setting};
 use super::finding::{Place, Severity};
+use super::lines::numbered;
+use super::sources::folders as folders_of;
 use super::unknown;
 use crate::error::Result;
+use crate::tree::RepoPath;
 
 /// Packages that talk to a database that is a server.
 const SERVER_DRIVERS: [&str; 12] = [
@@ -27,25 +32,29 @@ const SERVER_DRIVERS: [&str; 12] = [
 
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
-    let mut engines: BTreeMap<&str, Vec<&Backing>> = BTreeMap::new();
+    let mut engines: BTreeMap<&str, Vec<(&Backing, String)>> = BTreeMap::new();
     for backing in &facts.backing {
-        engines.entry(&backing.engine).or_default().push(backing);
+        if let Some(version) = major(backing) {
+            engines.entry(&backing.engine).or_default().push((backing, version));
+        }
     }
     for (engine, uses) in &engines {
-        let versions: BTreeSet<String> = uses.iter().map(|backing| major(backing)).collect();
-        if versions.len() > 1 {
-            for backing in uses {
-                case.mark("service-versions-differ", backing.place.clone(), engine)?;
-            }
+        let versions: BTreeSet<&str> = uses.iter().map(|(_, version)| version.as_str()).collect();
+        let rule = if versions.len() > 1 {
+            "service-versions-differ"
+        } else if versions.contains("latest") {
+            // The same word everywhere names no version anywhere.
+            "service-version-open"
         } else if uses.len() > 1 {
-            for backing in uses {
-                case.mark("service-versions-agree", backing.place.clone(), engine)?;
-            }
-        } else if let [backing] = uses.as_slice() {
-            if versions.contains("latest") {
-                case.mark("service-version-open", backing.place.clone(), engine)?;
-            } else {
-                case.mark("service-version-named", backing.place.clone(), engine)?;
+            "service-versions-agree"
+        } else {
+            "service-version-named"
+        };
+        // Beside one version, the place that names none is the one to mend.
+        let is_one_named = versions.len() == 2 && versions.contains("latest");
+        for (backing, version) in uses {
+            if !is_one_named || version == "latest" {
+                case.mark(rule, backing.place.clone(), engine)?;
             }
         }
     }
@@ -95,8 +104,8 @@ fn judge_stand_ins(case: &mut Case<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The first number of a version; `latest` where there is none.
-fn major(backing: &Backing) -> String {
+/// The first number of a version; `latest` where there is none, nothing where a variable names it.
+fn major(backing: &Backing) -> Option<String> {
     let version = backing.version.as_deref().unwrap_or("latest");
     let number: String = version
         .trim_start_matches(|c: char| !c.is_ascii_digit())
@@ -104,7 +113,11 @@ fn major(backing: &Backing) -> String {
         .take_while(char::is_ascii_digit)
         .collect();
     // `PostgreSQL` before 10, and most others, break between their first numbers.
-    if number.is_empty() { "latest".to_owned() } else { number }
+    match number.as_str() {
+        "" if version.contains('$') => None,
+        "" => Some("latest".to_owned()),
+        _ => Some(number),
+    }
 }
 
 fn judge_runtimes(case: &mut Case<'_>) -> Result<()> {
@@ -112,13 +125,14 @@ fn judge_runtimes(case: &mut Case<'_>) -> Result<()> {
     for name in ["python", "node", "rust"] {
         let uses: Vec<_> = facts.runtimes.iter().filter(|runtime| runtime.name == name).collect();
         let exact: Vec<_> = uses.iter().filter(|runtime| !runtime.is_minimum).collect();
+        let open = open_images(case, name);
         let differs = exact.iter().enumerate().any(|(at, a)| {
             exact.iter().skip(at + 1).any(|b| {
                 let (x, y) = (a.version, b.version);
                 // Node.js is named by its first number, Python and Rust by two.
                 x.0 != y.0 || name != "node" && x.1.is_some() && y.1.is_some() && x.1 != y.1
             })
-        });
+        }) || !exact.is_empty() && !open.is_empty();
         for runtime in exact {
             if differs {
                 case.mark("runtime-versions-differ", runtime.place.clone(), name)?;
@@ -126,52 +140,192 @@ fn judge_runtimes(case: &mut Case<'_>) -> Result<()> {
                 case.mark("runtime-version-named", runtime.place.clone(), name)?;
             }
         }
+        for place in open.into_iter().filter(|_| differs) {
+            case.mark("runtime-versions-differ", place, name)?;
+        }
     }
     Ok(())
+}
+
+/// The images that take a runtime in whatever version there is.
+fn open_images(case: &Case<'_>, name: &str) -> Vec<Place> {
+    let images = case.facts.images.iter().filter(|image| !image.is_of_editor());
+    let places = images.flat_map(|image| {
+        let open = image.bases().filter(|(_, base)| {
+            let (image, tag) = base.rsplit_once(':').unwrap_or((base, ""));
+            image.rsplit('/').next() == Some(name)
+                && !base.contains(['$', '@'])
+                && super::facts::manifest::version(tag).is_none()
+        });
+        open.map(|(from, _)| image.place(from)).collect::<Vec<_>>()
+    });
+    places.collect()
 }
 
 /// `SQLite` beside another engine: what passes on one fails on the other.
 fn judge_engines(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
-    let other = facts.declares(&SERVER_DRIVERS) || !facts.backing.is_empty();
-    let is_replaced = super::backing_services::has_variable(case);
-    let mut found = super::backing_services::sqlite_places(case);
-    found.extend(case.by("sqlite-conditional").map(|mark| mark.place.clone()));
-    for place in found.into_iter().filter(|_| other && is_replaced) {
+    for place in dialects(case) {
         case.mark("engines-differ", place, "")?;
     }
-    if case.has("engines-differ") {
-        let handles: Vec<Place> =
-            case.by("url-replaces-engine").map(|mark| mark.place.clone()).collect();
-        for place in handles {
-            case.mark("engines-differ", place, "")?;
-        }
-        for backing in facts.backing.iter().filter(|backing| backing.engine != "redis") {
-            case.mark("engines-differ", backing.place.clone(), "")?;
-        }
+    let other = facts.declares(&SERVER_DRIVERS) || !facts.backing.is_empty();
+    let is_replaced = super::backing_services::has_variable(case);
+    if !other || !is_replaced && !case.has("server-engine") {
+        return Ok(());
+    }
+    let mut found = super::backing_services::sqlite_places(case);
+    found.extend(case.by("sqlite-conditional").map(|mark| mark.place.clone()));
+    let switches: Vec<Place> = found.iter().filter_map(|place| switch_above(case, place)).collect();
+    let found = found.into_iter().map(|place| narrow(case, place, &["sqlite"]));
+    for place in found.chain(switches).collect::<Vec<_>>() {
+        case.mark("engines-differ", place, "")?;
+    }
+    if !case.has("engines-differ") {
+        return Ok(());
+    }
+    let urls = ["dj_database_url.", "env.db", "env.dj_db_url"];
+    let mut others: Vec<Place> = case
+        .by("url-replaces-engine")
+        .map(|mark| narrow(case, mark.place.clone(), &urls))
+        .collect();
+    others.extend(case.by("server-engine").map(|mark| mark.place.clone()));
+    let databases = facts.backing.iter().filter(|backing| backing.engine != "redis");
+    others.extend(databases.map(|backing| backing.place.clone()));
+    if others.is_empty() {
+        others = driver_places(case);
+    }
+    for place in others {
+        case.mark("engines-differ", place, "")?;
     }
     Ok(())
 }
 
+/// Files of configuration in which one environment has `SQLite` and another something else.
+fn dialects(case: &Case<'_>) -> Vec<Place> {
+    let is_dialect = |name: &str| {
+        let mut keys = name.rsplit('.');
+        let is_such = matches!(keys.next(), Some("dialect" | "client" | "driver"));
+        let environment = keys.next_back().unwrap_or_default();
+        is_such && ["development", "dev", "production", "prod", "staging"].contains(&environment)
+    };
+    let files = case.facts.settings.iter().filter(|it| it.origin == Origin::File);
+    let mut engines: BTreeMap<&RepoPath, Vec<&Setting>> = BTreeMap::new();
+    for setting in files.filter(|setting| is_dialect(&setting.name)) {
+        engines.entry(&setting.place.path).or_default().push(setting);
+    }
+    let differ = |uses: &&Vec<&Setting>| {
+        let count = uses.iter().filter(|setting| setting.value.contains("sqlite")).count();
+        count > 0 && count < uses.len()
+    };
+    let differing = engines.values().filter(differ).flatten();
+    differing.map(|setting| setting.place.clone()).collect()
+}
+
+/// The first line of a place that has one of the words; a condition stays where it begins.
+fn narrow(case: &Case<'_>, place: Place, words: &[&str]) -> Place {
+    let text = case.sources.get(&place.path).map_or("", |source| source.text.as_str());
+    let mut lines = numbered(text).skip(place.line.saturating_sub(1));
+    let is_condition = lines.next().is_some_and(|(_, line)| line.trim_start().starts_with("if "));
+    if is_condition {
+        return place;
+    }
+    let within = numbered(text).filter(|(at, _)| (place.line..=place.end_line).contains(at));
+    let mut such = within.filter(|(_, line)| words.iter().any(|word| line.contains(word)));
+    such.next().map_or_else(|| place.clone(), |(at, _)| Place::line(place.path.clone(), at))
+}
+
+/// The `if` of Python of which one branch has `SQLite` and the other another engine.
+fn switch_above(case: &Case<'_>, place: &Place) -> Option<Place> {
+    let source =
+        case.sources.get(&place.path).filter(|_| place.path.file_name().ends_with(".py"))?;
+    let lines: Vec<&str> = source.text.lines().collect();
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let mut at = place.line.checked_sub(1)?;
+    let mut around = depth(lines.get(at)?);
+    while around > 0 {
+        at =
+            lines[..at].iter().rposition(|line| !line.trim().is_empty() && depth(line) < around)?;
+        around = depth(lines[at]);
+        let head = lines[at].trim_start();
+        if ["def ", "class ", "async def "].iter().any(|word| head.starts_with(word)) {
+            return None;
+        }
+        if !head.starts_with("else") && !head.starts_with("elif ") && !head.starts_with("if ") {
+            continue;
+        }
+        let is_head = |line: &&str| depth(line) == around && line.trim_start().starts_with("if ");
+        let first = lines[..=at].iter().rposition(is_head)?;
+        let ends = |line: &&str| {
+            let head = line.trim_start();
+            let goes_on =
+                ["else", "elif ", "#", ")", "}"].iter().any(|word| head.starts_with(word));
+            !head.is_empty() && depth(line) <= around && !goes_on
+        };
+        let body = lines[first + 1..].iter().take_while(|line| !ends(line));
+        let engines = ["dj_database_url", "env.db", "postgres", "mysql", "DATABASE_URL"];
+        let has_other = body.into_iter().any(|line| engines.iter().any(|word| line.contains(word)));
+        return has_other.then(|| Place::line(place.path.clone(), first + 1));
+    }
+    None
+}
+
+/// Where a driver of another engine is declared, or installed in an image.
+fn driver_places(case: &Case<'_>) -> Vec<Place> {
+    let is_driver = |name: &&&str| !name.contains("url");
+    let mut places = Vec::new();
+    for name in SERVER_DRIVERS.iter().filter(is_driver) {
+        for app in &case.facts.apps {
+            let found = app.find(name).filter(|found| !found.is_dev);
+            places.extend(found.map(|found| Place::line(app.manifest.clone(), found.line)));
+        }
+        for image in &case.facts.images {
+            let installs = image.named("RUN").filter(|run| {
+                run.text.contains("pip") && run.text.split_whitespace().any(|word| word == *name)
+            });
+            places.extend(installs.map(|run| image.place(run)));
+        }
+    }
+    places
+}
+
 /// One Dockerfile to try, another to ship.
 fn judge_images(case: &mut Case<'_>) -> Result<()> {
+    const STAGES: [&str; 8] =
+        ["local", "dev", "development", "prod", "production", "staging", "stage", "deploy"];
     let facts = case.facts;
-    let mut folders: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    let is_own = |image: &&super::facts::image::Image| {
+    let mut folders: BTreeMap<Vec<&str>, Vec<&Image>> = BTreeMap::new();
+    let is_own = |image: &&Image| {
         let name = image.path.file_name().to_lowercase();
-        !name
-            .split(['.', '-', '_'])
-            .any(|word| ["e2e", "test", "ci", "maildev", "nginx", "db"].contains(&word))
+        !image.is_of_editor()
+            && !name
+                .split(['.', '-', '_'])
+                .any(|word| ["e2e", "test", "ci", "maildev", "nginx", "db"].contains(&word))
     };
     for image in facts.images.iter().filter(is_own) {
-        folders.entry(super::sources::folder_of(&image.path)).or_default().push(image);
+        // A folder may be named for the stage, as well as the file.
+        let above = folders_of(&image.path).filter(|folder| !STAGES.contains(folder));
+        folders.entry(above.collect()).or_default().push(image);
     }
     for images in folders.values().filter(|images| images.len() > 1) {
-        let is_local = |image: &&&super::facts::image::Image| {
-            let name = image.path.file_name().to_lowercase();
-            name.split(['.', '-', '_']).any(|word| ["local", "dev", "development"].contains(&word))
+        let is_local = |image: &&&Image| {
+            let path = image.path.as_str().to_lowercase();
+            path.split(['.', '-', '_', '/'])
+                .any(|word| ["local", "dev", "development"].contains(&word))
         };
-        if !images.iter().any(|image| is_local(&image)) {
+        let bases = |image: &Image| -> Vec<String> {
+            image.bases().map(|(_, base)| base.to_owned()).collect()
+        };
+        let first = images.first().map(|image| bases(image));
+        // Somebody else's service in two folders has nothing of ours in it.
+        let is_same = images.iter().all(|image| Some(bases(image)) == first);
+        let is_engine = |image: &&Image| {
+            let mut bases = image.bases();
+            bases.any(|(_, base)| super::facts::compose::engine(base).is_some())
+        };
+        if !images.iter().any(|image| is_local(&image))
+            || images.iter().any(is_engine)
+            || is_same && images.iter().all(|image| image.path.file_name() == "Dockerfile")
+        {
             continue;
         }
         for image in images {
@@ -181,8 +335,10 @@ fn judge_images(case: &mut Case<'_>) -> Result<()> {
             case.mark("images-differ", place, "")?;
         }
     }
-    let reloads =
-        facts.runs.iter().any(|run| run.stage == Stage::Production && run.mounts_source.is_some());
+    let reloads = facts
+        .runs
+        .iter()
+        .any(|run| run.stage == Stage::Production && !run.mounts_source.is_empty());
     if reloads {
         case.weigh("images-differ", Severity::Risk);
     }

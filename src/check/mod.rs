@@ -31,6 +31,7 @@ mod processes;
 pub mod rule;
 pub mod scan;
 pub mod sources;
+mod tools;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +88,9 @@ pub fn check(
     };
     tidy(&mut case.marks);
     prepare(&mut case)?;
+    for mark in &mut case.marks {
+        pinpoint(&sources, mark);
+    }
     tidy(&mut case.marks);
 
     let secrets = Secrets::new(case.marks.iter().flat_map(|mark| mark.secrets.iter().cloned()));
@@ -140,6 +144,28 @@ fn tidy(marks: &mut Vec<Mark<'_>>) {
         }
     }
     *marks = kept;
+}
+
+/// Puts the finger on the line of a long command that says what was found.
+fn pinpoint(sources: &Sources, mark: &mut Mark<'_>) {
+    let Some(pattern) = &mark.rule.command else { return };
+    let Some(source) = sources.get(&mark.place.path) else { return };
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let mut rest = lines::numbered(&source.text).skip(mark.place.line.saturating_sub(1)).take(16);
+    let Some((_, first)) = rest.next().filter(|(_, line)| !pattern.matches.is_match(line)) else {
+        return;
+    };
+    let mut goes_on = first.ends_with('\\');
+    for (number, line) in rest {
+        if !goes_on && !line.trim().is_empty() && depth(line) <= depth(first) {
+            return;
+        }
+        goes_on = line.ends_with('\\');
+        if pattern.matches.is_match(line) {
+            mark.place = finding::Place::line(mark.place.path.clone(), number);
+            return;
+        }
+    }
 }
 
 /// Lets each factor add what only files together tell.

@@ -5,7 +5,7 @@ use super::run::{Kind, Role, Run, Stage};
 use super::{Backing, Facts};
 use crate::check::document::{Node, Value};
 use crate::check::finding::Place;
-use crate::check::sources::folder_of;
+use crate::check::sources::{Part, Sources, folder_of};
 use crate::tree::RepoPath;
 
 /// Engines by a part of the name of their image.
@@ -34,10 +34,50 @@ const ENGINES: [(&str, &str); 22] = [
     ("neo4j", "neo4j"),
 ];
 
+/// Parts of the names of images that are a proxy or a tool.
+const TOOLS: [&str; 24] = [
+    "nginx",
+    "traefik",
+    "caddy",
+    "adminer",
+    "pgadmin",
+    "mailhog",
+    "mailpit",
+    "mailcatcher",
+    "prometheus",
+    "grafana",
+    "jaeger",
+    "swagger",
+    "exporter",
+    "admin",
+    "certbot",
+    "selenium",
+    "express",
+    "haproxy",
+    "portainer",
+    "sonarqube",
+    "keycloak",
+    "playwright",
+    "otel",
+    "loki",
+];
+
 #[must_use]
 pub fn is_compose_name(name: &str) -> bool {
-    (name.starts_with("docker-compose") || name.starts_with("compose"))
-        && (name.ends_with(".yml") || name.ends_with(".yaml"))
+    let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
+    stem.is_some_and(|stem| {
+        ["docker-compose", "compose"].iter().any(|start| stem.starts_with(start))
+            || ["-compose", ".compose", "_compose"].iter().any(|end| stem.ends_with(end))
+    })
+}
+
+/// Whether compose reads what stands there: by its name, or at the root under that of a stage (`production.yml`).
+#[must_use]
+pub fn is_compose(path: &RepoPath) -> bool {
+    let name = path.file_name();
+    let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
+    let is_stage = |stem| matches!(stem, "production" | "prod" | "staging" | "local" | "dev");
+    is_compose_name(name) || path.as_str() == name && stem.is_some_and(is_stage)
 }
 
 /// The engine that an image is of, and its tag.
@@ -57,9 +97,9 @@ pub fn engine(image: &str) -> Option<(String, Option<String>)> {
 }
 
 /// Reads every compose file.
-pub fn read(facts: &mut Facts) {
+pub fn read(sources: &Sources, facts: &mut Facts) {
     let (mut runs, mut backing) = (Vec::new(), Vec::new());
-    for (path, node) in facts.documents(|path| is_compose_name(path.file_name())) {
+    for (path, node) in facts.documents(is_compose) {
         let Some(services) = node.at(&["services"]) else { continue };
         for service in services.entries() {
             let image = service.value.get("image");
@@ -70,7 +110,10 @@ pub fn read(facts: &mut Facts) {
             });
             match started {
                 Some(found) => backing.push(found),
+                // What is built upon somebody else's service, is that.
+                None if builds_foreign(facts, path, &service.value) => {}
                 None => runs.extend(read_service(
+                    sources,
                     facts,
                     path,
                     &service.key,
@@ -80,12 +123,37 @@ pub fn read(facts: &mut Facts) {
             }
         }
     }
+    for image in &facts.images {
+        let last = image.bases().last();
+        let found = last.and_then(|(from, base)| Some((from, engine(base)?)));
+        if let Some((from, (engine, version))) = found {
+            backing.push(Backing { place: image.place(from), engine, version });
+        }
+    }
     facts.runs.extend(runs);
     facts.backing.extend(backing);
 }
 
+/// A service that mounts its source is one to develop with, where something else says what production runs.
+pub fn settle(facts: &mut Facts) {
+    let is_for_production = |run: &Run| {
+        let is_service = matches!(run.role, Role::Web | Role::Worker);
+        let says = !matches!(run.kind, Kind::Compose | Kind::Manifest);
+        is_service && (says || run.stage == Stage::Production)
+    };
+    if !facts.runs.iter().any(is_for_production) {
+        return;
+    }
+    for run in facts.runs.iter_mut().filter(|run| run.kind == Kind::Compose) {
+        if !run.mounts_source.is_empty() && run.stage == Stage::Any {
+            run.stage = Stage::Development;
+        }
+    }
+}
+
 /// What a service of our own runs. Where it has no command, the image that it builds decides; that is read there.
 fn read_service(
+    sources: &Sources,
     facts: &Facts,
     path: &RepoPath,
     name: &str,
@@ -93,7 +161,7 @@ fn read_service(
     service: &Node,
 ) -> Option<Run> {
     let builds = service.get("build").is_some();
-    let built = if builds { find_image(facts, path, service) } else { None };
+    let built = if builds { built_image(facts, path, service) } else { None };
     let target = service.text_at(&["build", "target"]).unwrap_or_default();
     let of_image = built.map(|built| built.start(Some(target).filter(|name| !name.is_empty())));
     let (image_entry, image_command) = of_image.unwrap_or_default();
@@ -120,11 +188,16 @@ fn read_service(
     run.is_shell = false;
     if let Some(line) = super::run::shell_argument(&text) {
         run = Run { is_shell: true, ..Run::new(Kind::Compose, run.place, name, line) };
-        if own_entry.is_none() {
-            run.enter(&entry);
-        }
     }
     run.image = built.map(|built| built.path.clone());
+    // What the image says, stands there.
+    if let (None, Some(built), Some(said)) = (own_command, built, image_command.or(image_entry)) {
+        let text = super::run::shell_argument(&text).unwrap_or(&text);
+        run.steps = Run::new(Kind::Compose, built.place(said), name, text).steps;
+    }
+    if run.is_shell && own_entry.is_none() {
+        run.enter(&entry);
+    }
     if let Some(context) = build_context(service) {
         run.folder = join(folder_of(path), context);
     }
@@ -134,10 +207,7 @@ fn read_service(
     if is_dev(target) || profile.iter().filter_map(Node::text).any(is_dev) {
         run.stage = Stage::Development;
     }
-    run.mounts_source = source_mount(path, service);
-    if run.mounts_source.is_some() && run.stage == Stage::Any && builds {
-        run.stage = Stage::Development;
-    }
+    run.mounts_source = source_mounts(sources, path, service);
     if ["no", "on-failure"].contains(&service.text_at(&["restart"]).unwrap_or("always"))
         && super::run::is_migration(&text)
         && !super::run::is_server(&text)
@@ -163,14 +233,21 @@ pub fn image_paths(path: &RepoPath, service: &Node) -> [String; 2] {
     [join_file(&folder, file), join_file(folder_of(path), file)]
 }
 
-fn find_image<'f>(facts: &'f Facts, path: &RepoPath, service: &Node) -> Option<&'f Image> {
+fn built_image<'f>(facts: &'f Facts, path: &RepoPath, service: &Node) -> Option<&'f Image> {
     let wanted = image_paths(path, service);
     facts.images.iter().find(|image| wanted.iter().any(|name| image.path.as_str() == name))
 }
 
 fn instruction_text(found: &Instruction) -> String {
-    let text = exec_form(&found.text).map_or_else(|| found.text.clone(), |words| words.join(" "));
-    text.replace('\n', " ")
+    exec_form(&found.text).map_or_else(|| found.text.clone(), |words| words.join(" "))
+}
+
+/// Whether the image that it builds is a backing service's, or a proxy's, with our settings in it.
+fn builds_foreign(facts: &Facts, path: &RepoPath, service: &Node) -> bool {
+    let image = service.get("build").and_then(|_| built_image(facts, path, service));
+    let bases: Vec<&str> =
+        image.map(|image| image.bases().map(|(_, base)| base).collect()).unwrap_or_default();
+    matches!(bases.as_slice(), [base] if engine(base).is_some() || is_tool_image(base))
 }
 
 /// A folder below a folder, both with `/` at their end.
@@ -204,61 +281,40 @@ fn command_text(node: &Node) -> String {
 #[must_use]
 pub fn is_foreign_image(image: &str) -> bool {
     let name = image.split([':', '@']).next().unwrap_or_default();
-    let last = name.rsplit('/').next().unwrap_or_default();
-    !name.contains('/')
-        || [
-            "nginx",
-            "traefik",
-            "caddy",
-            "adminer",
-            "pgadmin",
-            "mailhog",
-            "mailpit",
-            "mailcatcher",
-            "prometheus",
-            "grafana",
-            "jaeger",
-            "swagger",
-            "exporter",
-            "admin",
-            "certbot",
-            "selenium",
-            "express",
-            "haproxy",
-            "portainer",
-            "sonarqube",
-            "keycloak",
-            "playwright",
-            "otel",
-            "loki",
-            "zipkin",
-        ]
-        .iter()
-        .any(|word| last.contains(word))
+    !name.contains('/') || is_tool_image(image)
 }
 
-/// A folder of the repository that is mounted into the container as its code.
-fn source_mount(path: &RepoPath, service: &Node) -> Option<Place> {
-    let context = build_context(service).map(|context| context.trim_end_matches('/'));
-    service.at(&["volumes"])?.items().iter().find_map(|volume| {
+fn is_tool_image(image: &str) -> bool {
+    let name = image.split([':', '@']).next().unwrap_or_default();
+    let last = name.rsplit('/').next().unwrap_or_default();
+    TOOLS.iter().any(|word| last.contains(word))
+}
+
+/// Folders of the repository that are mounted into the container as its code.
+fn source_mounts(sources: &Sources, path: &RepoPath, service: &Node) -> Vec<Place> {
+    let volumes = service.at(&["volumes"]).map(Node::items).unwrap_or_default();
+    let is_source = |volume: &&Node| {
         let (from, to) = match volume.text() {
-            Some(text) => text.split_once(':')?,
-            None => (volume.text_at(&["source"])?, volume.text_at(&["target"])?),
+            Some(text) => text.split_once(':').unwrap_or_default(),
+            None => (
+                volume.text_at(&["source"]).unwrap_or_default(),
+                volume.text_at(&["target"]).unwrap_or_default(),
+            ),
         };
-        let is_source = (Some(from.trim_end_matches('/')) == context
-            || matches!(
-                from,
-                "." | "./"
-                    | "./src"
-                    | "./app"
-                    | "./backend"
-                    | "./server"
-                    | "./api"
-                    | "${PWD}"
-                    | "$PWD"
-                    | ".."
-            ))
-            && !to.contains("/data");
-        is_source.then(|| Place::line(path.clone(), volume.line))
-    })
+        let below = ["${PWD}", "$PWD", "$(pwd)"].iter().find_map(|here| from.strip_prefix(here));
+        let from = below.map_or_else(|| from.to_owned(), |below| format!(".{below}"));
+        let is_path = from.starts_with('.') && !to.contains("/data");
+        let folder = join(folder_of(path), from.trim_end_matches('/'));
+        is_path
+            && (folder.ends_with("/templates/")
+                || folder == "templates/"
+                || has_code(sources, &folder))
+    };
+    let mounts = volumes.iter().filter(is_source);
+    mounts.map(|volume| Place::line(path.clone(), volume.line)).collect()
+}
+
+fn has_code(sources: &Sources, folder: &str) -> bool {
+    let is_own = |part: Part| matches!(part, Part::Service | Part::Migration);
+    sources.code().any(|(path, source, _)| is_own(source.part) && path.as_str().starts_with(folder))
 }

@@ -1,6 +1,7 @@
 //! Dockerfiles: their stages, and each instruction with its line.
 
 use crate::check::finding::Place;
+use crate::check::sources::folders;
 use crate::tree::RepoPath;
 
 /// A Dockerfile.
@@ -62,6 +63,13 @@ impl Image {
             });
         }
         Self { path: path.clone(), instructions }
+    }
+
+    /// Whether it is an editor's, in which people develop.
+    #[must_use]
+    pub fn is_of_editor(&self) -> bool {
+        folders(&self.path).any(|folder| folder.starts_with(".devcontainer"))
+            || self.path.file_name().starts_with(".gitpod")
     }
 
     #[must_use]

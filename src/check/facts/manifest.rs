@@ -395,6 +395,32 @@ pub fn read_runtimes(sources: &Sources, facts: &mut Facts) {
             }
         }
     }
+    for image in &facts.images {
+        for instruction in image.named("RUN") {
+            let installed = |line: &str| {
+                let (_, rest) = line.split_once("nvm install ")?;
+                rest.split_whitespace().next().map(str::to_owned)
+            };
+            for (at, line) in instruction.text.lines().enumerate() {
+                if let Some(text) = installed(line) {
+                    add(Place::line(image.path.clone(), instruction.line + at), "node", &text);
+                }
+            }
+        }
+    }
+    for (file, key, name) in [
+        (".tool-versions", "nodejs ", "node"),
+        (".tool-versions", "python ", "python"),
+        (".tool-versions", "rust ", "rust"),
+        ("Pipfile", "python_version = ", "python"),
+    ] {
+        let lines = sources.text(file).into_iter().flat_map(numbered);
+        for (number, text) in lines.filter_map(|(at, line)| Some((at, line.strip_prefix(key)?))) {
+            if let Ok(path) = RepoPath::parse(file) {
+                add(Place::line(path, number), name, text.trim().trim_matches('"'));
+            }
+        }
+    }
     for (name, file) in [
         ("python", "runtime.txt"),
         ("python", ".python-version"),
@@ -436,7 +462,10 @@ pub fn read_runtimes(sources: &Sources, facts: &mut Facts) {
 pub fn version(text: &str) -> Option<((u32, Option<u32>), bool)> {
     let text = text.trim().trim_start_matches('v');
     let start = text.find(|c: char| c.is_ascii_digit())?;
-    let is_minimum = text[..start].contains(['>', '^', '~', '<']) || text.contains(['x', '*', '|']);
+    // `18.x` is a version, `18 || 20` and `18 - 20` are several.
+    let is_minimum = text[..start].contains(['>', '^', '~', '<'])
+        || text.contains(['|', ','])
+        || text.contains(" - ");
     // A name such as `lts-alpine3.20` names no version of the runtime.
     if text[..start].contains(|c: char| c.is_ascii_alphabetic()) {
         return None;

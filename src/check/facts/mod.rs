@@ -3,11 +3,13 @@
 pub mod compose;
 pub mod image;
 pub mod manifest;
+pub mod pipeline;
 pub mod platform;
 pub mod reach;
 pub mod run;
 mod script;
 pub mod setting;
+pub mod shell;
 pub mod workflow;
 
 use std::collections::BTreeMap;
@@ -81,7 +83,13 @@ impl Facts {
     pub fn read(sources: &Sources, unread: &mut Vec<Unread>) -> Self {
         let mut facts = Self::default();
         for (path, source) in sources.iter() {
-            if !is_document(path) || source.part == Part::Foreign || source.part == Part::Test {
+            let is_left_out = match source.part {
+                Part::Foreign => true,
+                // A pipeline that tests is no test.
+                Part::Test => !workflow::is_workflow(path),
+                _ => false,
+            };
+            if !is_document(path) || is_left_out {
                 continue;
             }
             match document::read(path.file_name(), &source.text) {
@@ -99,15 +107,17 @@ impl Facts {
             facts.images.push(Image::read(path, &source.text));
         }
         run::read_procfiles(sources, &mut facts);
-        compose::read(&mut facts);
+        compose::read(sources, &mut facts);
         platform::read(&mut facts);
         run::read_images(&mut facts);
+        compose::settle(&mut facts);
         script::read_supervisor(sources, &mut facts);
         run::read_start_scripts(&mut facts);
         script::read_start_scripts(sources, &mut facts);
         script::read_make(sources, &mut facts);
         script::expand(sources, &mut facts);
         workflow::read(&mut facts);
+        shell::read(sources, &mut facts);
         manifest::read_runtimes(sources, &mut facts);
         setting::read(sources, &mut facts);
         facts.reach = Reach::find(sources, &facts);
@@ -141,7 +151,7 @@ impl Facts {
         defined().collect()
     }
 
-    /// The same; where nothing is defined, what the manifest starts.
+    /// What is run in production; where nothing defines it, what the manifest starts.
     #[must_use]
     pub fn started(&self) -> Vec<&Run> {
         let defined = self.production();

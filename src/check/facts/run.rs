@@ -62,7 +62,7 @@ pub struct Run {
     /// The commands one after another, each with its place; the last one stays.
     pub steps: Vec<Step>,
     /// Whether source from outside is mounted over what was built.
-    pub mounts_source: Option<Place>,
+    pub mounts_source: Vec<Place>,
     /// Programs that stand between the system and the last step: `npm`, a script.
     pub through: Vec<String>,
 }
@@ -92,7 +92,7 @@ impl Run {
             is_shell: true,
             steps,
             place,
-            mounts_source: None,
+            mounts_source: Vec::new(),
             through: Vec::new(),
         };
         run.role = run.guess_role();
@@ -119,7 +119,8 @@ impl Run {
 
     /// What an entry point does comes first.
     pub(super) fn enter(&mut self, entry: &str) {
-        if !entry.is_empty() {
+        // One that is a shell itself reads the command.
+        if !entry.is_empty() && shell_argument(&format!("{entry} :")).is_none() {
             let step = Step { place: self.place.clone(), text: entry.to_owned() };
             self.steps.insert(0, step);
         }
@@ -214,7 +215,9 @@ pub fn is_server(command: &str) -> bool {
     .any(|word| command.contains(word))
 }
 
-pub(super) fn stage_of(path: &RepoPath) -> Stage {
+/// Where what a file defines is run, as far as its path tells.
+#[must_use]
+pub fn stage_of(path: &RepoPath) -> Stage {
     let lower = path.as_str().to_lowercase();
     let words: Vec<&str> = lower.split(['/', '.', '-', '_']).collect();
     let says = |names: &[&str]| words.iter().any(|word| names.contains(word));

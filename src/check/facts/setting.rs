@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Facts;
-use super::compose::is_compose_name;
+use super::compose::is_compose;
 use crate::check::document::Node;
 use crate::check::finding::Place;
 use crate::check::lines::numbered;
@@ -111,7 +111,7 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
                     value.unwrap_or_default(),
                 ));
             }
-        } else if is_compose_name(path.file_name()) {
+        } else if is_compose(path) {
             read_compose(path, node, &mut settings);
         } else if is_config_file(path) {
             let leaves = node.leaves().into_iter();

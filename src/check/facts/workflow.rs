@@ -7,11 +7,12 @@ use crate::check::finding::Place;
 use crate::tree::RepoPath;
 
 /// Parts of commands and actions that lead to production.
-const DELIVERIES: [&str; 24] = [
+const DELIVERIES: [&str; 25] = [
     "docker/build-push-action",
     "docker build",
     "docker buildx build",
     "docker push",
+    "docker tag ",
     "docker compose build",
     "docker-compose build",
     "azure/webapps-deploy",
@@ -50,51 +51,79 @@ pub fn is_workflow(path: &RepoPath) -> bool {
             ))
 }
 
+/// What one pipeline says.
+#[derive(Debug, Default)]
+pub struct Pipeline {
+    pub backing: Vec<Backing>,
+    pub runtimes: Vec<Runtime>,
+    pub deliveries: Vec<Delivery>,
+    pub lines: Vec<Step>,
+}
+
 /// Reads every pipeline.
 pub fn read(facts: &mut Facts) {
-    let (mut backing, mut runtimes, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
-    let mut pipeline = Vec::new();
+    let mut found = Pipeline::default();
     for (path, node) in facts.documents(is_workflow) {
-        for job in node.at(&["jobs"]).map(Node::entries).unwrap_or_default() {
-            for service in job.value.at(&["services"]).map(Node::entries).unwrap_or_default() {
-                let Some(image) = service.value.get("image") else { continue };
-                if let Some((engine, version)) =
-                    super::compose::engine(image.value.text().unwrap_or_default())
-                {
-                    let place = Place::line(path.clone(), image.line);
-                    backing.push(Backing { place, engine, version });
-                }
-            }
-            let matrix = job.value.at(&["strategy", "matrix"]);
-            for step in job.value.at(&["steps"]).map(Node::items).unwrap_or_default() {
-                deliveries.extend(read_delivery(path, step));
-                pipeline.extend(read_lines(path, step));
-                for (key, name) in [("python-version", "python"), ("node-version", "node")] {
-                    if let Some(entry) = step.at(&["with"]).and_then(|with| with.get(key)) {
-                        runtimes.extend(read_runtime(
-                            path,
-                            name,
-                            key,
-                            entry.line,
-                            &entry.value,
-                            matrix,
-                        ));
-                    }
-                }
-            }
+        if path.as_str().starts_with(".github/") {
+            read_jobs(path, node, &mut found);
+        } else {
+            super::pipeline::read(path, node, &mut found);
         }
     }
     // What `dozen prove` installs by is a line that a pipeline runs, too.
     for (path, node) in facts.documents(|path| path.as_str() == "dozen.toml") {
         if let Some(entry) = node.at(&["prove"]).and_then(|prove| prove.get("install")) {
             let text = entry.value.text().unwrap_or_default().to_owned();
-            pipeline.push(Step { place: Place::line(path.clone(), entry.line), text });
+            found.lines.push(Step { place: Place::line(path.clone(), entry.line), text });
         }
     }
-    facts.backing.extend(backing);
-    facts.runtimes.extend(runtimes);
-    facts.deliveries.extend(deliveries);
-    facts.pipeline.extend(pipeline);
+    facts.backing.extend(found.backing);
+    facts.runtimes.extend(found.runtimes);
+    facts.deliveries.extend(found.deliveries);
+    facts.pipeline.extend(found.lines);
+}
+
+fn read_jobs(path: &RepoPath, node: &Node, found: &mut Pipeline) {
+    for job in node.at(&["jobs"]).map(Node::entries).unwrap_or_default() {
+        for service in job.value.at(&["services"]).map(Node::entries).unwrap_or_default() {
+            let Some(image) = service.value.get("image") else { continue };
+            let text = image.value.text().unwrap_or_default();
+            if let Some((engine, version)) = super::compose::engine(text) {
+                let place = Place::line(path.clone(), image.line);
+                found.backing.push(Backing { place, engine, version });
+            }
+        }
+        let matrix = job.value.at(&["strategy", "matrix"]);
+        let steps = job.value.at(&["steps"]).map(Node::items).unwrap_or_default();
+        let is_of_tool = installs_tool_only(steps);
+        for step in steps {
+            found.deliveries.extend(read_delivery(path, step));
+            found.lines.extend(read_lines(path, step));
+            for (key, name) in [("python-version", "python"), ("node-version", "node")] {
+                if let Some(entry) = step.at(&["with"]).and_then(|with| with.get(key))
+                    && !(is_of_tool && name == "python")
+                {
+                    let found_here =
+                        read_runtime(path, name, key, entry.line, &entry.value, matrix);
+                    found.runtimes.extend(found_here);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a job has its Python for a tool, and none of the service's packages.
+fn installs_tool_only(steps: &[Node]) -> bool {
+    let texts = || steps.iter().filter_map(|step| step.text_at(&["run"]));
+    let is_of_service = |text: &str| {
+        let mut words = text.split_whitespace();
+        words.any(|word| matches!(word, "-r" | "-e" | "." | ".[dev]" | ".[test]" | "sync" | "make"))
+            || ["require", "poetry", "pipenv", "pytest", "tox", "nox", "manage.py", "pdm", "hatch"]
+                .iter()
+                .any(|word| text.contains(word))
+            || ["uv run", "python -m", "unittest", "docker"].iter().any(|word| text.contains(word))
+    };
+    texts().any(|text| text.contains("pip install")) && !texts().any(is_of_service)
 }
 
 fn read_runtime(
@@ -123,9 +152,10 @@ fn read_runtime(
     })
 }
 
-/// The lines that a step runs.
+/// The lines that a step runs, here or on another machine.
 fn read_lines(path: &RepoPath, step: &Node) -> Vec<Step> {
-    let Some(entry) = step.get("run") else { return Vec::new() };
+    let script = || step.at(&["with"]).and_then(|with| with.get("script"));
+    let Some(entry) = step.get("run").or_else(script) else { return Vec::new() };
     let text = entry.value.text().unwrap_or_default();
     // A block begins on the line after its key.
     let first = if text.contains('\n') { entry.line + 1 } else { entry.line };
@@ -141,32 +171,38 @@ fn read_lines(path: &RepoPath, step: &Node) -> Vec<Step> {
 fn read_delivery(path: &RepoPath, step: &Node) -> Option<Delivery> {
     let entry = step.get("uses").or_else(|| step.get("run"))?;
     let text = entry.value.text()?;
+    let mut found = read_command(&Place::line(path.clone(), entry.line), text)?;
+    let Some(with) = step.at(&["with"]) else { return Some(found) };
+    let given = with.text_at(&["tags"]).unwrap_or_default();
+    let given = given.split([',', '\n']).map(str::trim).filter(|tag| !tag.is_empty());
+    let tags: Vec<String> = given.map(str::to_owned).collect();
+    if let Some(entry) = with.get("tags").filter(|_| !tags.is_empty()) {
+        found.place = Place::line(path.clone(), entry.line);
+    }
+    found.tags.splice(0..0, tags);
+    Some(found)
+}
+
+/// What a command, or an action, leads to production; the text begins at the place or, where it is a block, on the
+/// line after it.
+#[must_use]
+pub fn read_command(place: &Place, text: &str) -> Option<Delivery> {
     let lower = text.to_lowercase();
     let found = DELIVERIES.iter().find(|part| lower.contains(*part))?;
     let mut tags = Vec::new();
-    let mut line = entry.line;
-    if let Some(with) = step.at(&["with"]) {
-        let given = with.text_at(&["tags"]).unwrap_or_default();
-        tags.extend(
-            given
-                .split([',', '\n'])
-                .map(str::trim)
-                .filter(|tag| !tag.is_empty())
-                .map(str::to_owned),
-        );
-        if let Some(entry) = with.get("tags").filter(|_| !tags.is_empty()) {
-            line = entry.line;
-        }
-    }
+    let mut line = place.line;
     for (at, run) in text.lines().enumerate() {
         let words: Vec<&str> = run.split_whitespace().collect();
-        for pair in words.windows(2).filter(|pair| matches!(pair[0], "-t" | "--tag")) {
+        let given = words.windows(2).filter(|pair| matches!(pair[0], "-t" | "--tag"));
+        let given = given.map(|pair| pair[1]);
+        let renamed = run.trim().strip_prefix("docker tag ").and(words.last().copied());
+        for tag in given.chain(renamed) {
             if tags.is_empty() {
-                // A block begins on the line after its key.
-                line = if text.contains('\n') { entry.line + at + 1 } else { entry.line };
+                line = if text.contains('\n') { place.line + at + 1 } else { place.line };
             }
-            tags.push(pair[1].to_owned());
+            tags.push(tag.trim_matches(['"', '\'']).to_owned());
         }
     }
-    Some(Delivery { place: Place::line(path.clone(), line), what: (*found).to_owned(), tags })
+    let place = Place::line(place.path.clone(), line);
+    Some(Delivery { place, what: (*found).to_owned(), tags })
 }
