@@ -3,6 +3,7 @@
 pub mod compose;
 pub mod image;
 pub mod manifest;
+pub mod place;
 pub mod platform;
 pub mod reach;
 pub mod run;
@@ -100,6 +101,7 @@ impl Facts {
         run::read_procfiles(sources, &mut facts);
         compose::read(&mut facts);
         platform::read(&mut facts);
+        place::settle(sources, &mut facts);
         run::read_images(&mut facts);
         run::read_start_scripts(&mut facts);
         run::expand(sources, &mut facts);

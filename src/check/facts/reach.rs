@@ -34,6 +34,10 @@ pub struct Reach {
     odd: BTreeSet<RepoPath>,
     /// Where processes start.
     pub entries: BTreeSet<RepoPath>,
+    /// What workers reach.
+    by_workers: BTreeSet<RepoPath>,
+    /// What they reach, and no web process does.
+    of_workers: BTreeSet<RepoPath>,
 }
 
 /// Names of files that start a service where nothing says which one does.
@@ -112,6 +116,7 @@ impl Reach {
         let apps = Apps::of(facts);
         let entries = find_entries(&resolver, facts);
         let served = resolver.close(&entries);
+        let (by_workers, of_workers) = find_workers(&resolver, facts, &entries);
         let task_entries: BTreeSet<RepoPath> = find_tasks(&resolver, facts);
         let tasks = resolver.close(&task_entries);
         let has_entry = |language| {
@@ -167,7 +172,7 @@ impl Reach {
             .filter(|(path, _)| resolver.imports_oddly(path, &declared))
             .map(|(path, _)| path.clone())
             .collect();
-        Self { files: files.into_iter().collect(), odd, entries }
+        Self { files: files.into_iter().collect(), odd, entries, by_workers, of_workers }
     }
 
     #[must_use]
@@ -179,6 +184,18 @@ impl Reach {
     #[must_use]
     pub fn imports_oddly(&self, path: &RepoPath) -> bool {
         self.odd.contains(path)
+    }
+
+    /// Whether a worker reaches it.
+    #[must_use]
+    pub fn is_by_workers(&self, path: &RepoPath) -> bool {
+        self.by_workers.contains(path)
+    }
+
+    /// Whether workers reach it, and no web process does.
+    #[must_use]
+    pub fn is_for_workers(&self, path: &RepoPath) -> bool {
+        self.of_workers.contains(path)
     }
 
     /// The files that a long-running process reaches.
@@ -306,6 +323,30 @@ fn find_entries(resolver: &Resolver<'_>, facts: &Facts) -> BTreeSet<RepoPath> {
         }
     }
     entries
+}
+
+/// What is reached from where only workers start: all of it, and what no web process reaches.
+fn find_workers(
+    resolver: &Resolver<'_>,
+    facts: &Facts,
+    entries: &BTreeSet<RepoPath>,
+) -> (BTreeSet<RepoPath>, BTreeSet<RepoPath>) {
+    let named_by = |role: Role| -> BTreeSet<RepoPath> {
+        let runs = facts.runs.iter().filter(|run| run.role == role);
+        let steps = runs.flat_map(|run| run.steps.iter().map(move |step| (run, step)));
+        steps.flat_map(|(run, step)| resolver.named_in(&run.folder, &step.text)).collect()
+    };
+    let workers = named_by(Role::Worker);
+    if workers.is_empty() {
+        return (workers.clone(), workers);
+    }
+    let web = named_by(Role::Web);
+    let own: BTreeSet<RepoPath> = workers.difference(&web).cloned().collect();
+    let others: BTreeSet<RepoPath> = entries.difference(&own).cloned().collect();
+    let of_web = resolver.close(&others);
+    let reached = resolver.close(&own);
+    let alone = reached.difference(&of_web).cloned().collect();
+    (reached, alone)
 }
 
 fn is_script(path: &RepoPath) -> bool {
