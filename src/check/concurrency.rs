@@ -81,12 +81,13 @@ fn judge_workers(case: &mut Case<'_>) -> Result<()> {
         matches!(stem, "worker" | "workers" | "consumer" | "consumers" | "scheduler" | "clock")
     };
     let reach = &case.facts.reach;
+    let has_worker = case.facts.runs.iter().any(|run| run.role == Role::Worker);
     case.drop_marks(|mark| match mark.rule.id.as_str() {
         "job-in-web" | "thread-in-web" => {
             is_worker(&mark.place) || reach.is_for_workers(&mark.place.path)
         }
-        // A module of a queue is often both: what puts jobs in, and what a worker calls.
-        "worker-in-web" => is_worker(&mark.place) || reach.is_by_workers(&mark.place.path),
+        // A module of a queue is often for both: for who puts jobs in, and for the worker.
+        "worker-in-web" => is_worker(&mark.place) || has_worker,
         _ => false,
     });
     let listening: Vec<Place> = case.by("listens").map(|mark| mark.place.clone()).collect();

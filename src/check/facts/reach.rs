@@ -34,9 +34,7 @@ pub struct Reach {
     odd: BTreeSet<RepoPath>,
     /// Where processes start.
     pub entries: BTreeSet<RepoPath>,
-    /// What workers reach.
-    by_workers: BTreeSet<RepoPath>,
-    /// What they reach, and no web process does.
+    /// What workers reach, and no web process does.
     of_workers: BTreeSet<RepoPath>,
 }
 
@@ -116,7 +114,7 @@ impl Reach {
         let apps = Apps::of(facts);
         let entries = find_entries(&resolver, facts);
         let served = resolver.close(&entries);
-        let (by_workers, of_workers) = find_workers(&resolver, facts, &entries);
+        let of_workers = find_workers(&resolver, facts, &entries);
         let task_entries: BTreeSet<RepoPath> = find_tasks(&resolver, facts);
         let tasks = resolver.close(&task_entries);
         let has_entry = |language| {
@@ -172,7 +170,7 @@ impl Reach {
             .filter(|(path, _)| resolver.imports_oddly(path, &declared))
             .map(|(path, _)| path.clone())
             .collect();
-        Self { files: files.into_iter().collect(), odd, entries, by_workers, of_workers }
+        Self { files: files.into_iter().collect(), odd, entries, of_workers }
     }
 
     #[must_use]
@@ -184,12 +182,6 @@ impl Reach {
     #[must_use]
     pub fn imports_oddly(&self, path: &RepoPath) -> bool {
         self.odd.contains(path)
-    }
-
-    /// Whether a worker reaches it.
-    #[must_use]
-    pub fn is_by_workers(&self, path: &RepoPath) -> bool {
-        self.by_workers.contains(path)
     }
 
     /// Whether workers reach it, and no web process does.
@@ -315,8 +307,9 @@ fn find_entries(resolver: &Resolver<'_>, facts: &Facts) -> BTreeSet<RepoPath> {
                         path.as_str().starts_with(app.folder())
                             && folders(path).count() <= folders(&app.manifest).count() + 3
                     };
-                    entries
-                        .extend(usual_of_python.iter().filter(is_entry).map(|path| (*path).clone()));
+                    entries.extend(
+                        usual_of_python.iter().filter(is_entry).map(|path| (*path).clone()),
+                    );
                 }
             }
             Language::Rust => {}
@@ -325,12 +318,12 @@ fn find_entries(resolver: &Resolver<'_>, facts: &Facts) -> BTreeSet<RepoPath> {
     entries
 }
 
-/// What is reached from where only workers start: all of it, and what no web process reaches.
+/// What is reached from where only workers start.
 fn find_workers(
     resolver: &Resolver<'_>,
     facts: &Facts,
     entries: &BTreeSet<RepoPath>,
-) -> (BTreeSet<RepoPath>, BTreeSet<RepoPath>) {
+) -> BTreeSet<RepoPath> {
     let named_by = |role: Role| -> BTreeSet<RepoPath> {
         let runs = facts.runs.iter().filter(|run| run.role == role);
         let steps = runs.flat_map(|run| run.steps.iter().map(move |step| (run, step)));
@@ -338,15 +331,13 @@ fn find_workers(
     };
     let workers = named_by(Role::Worker);
     if workers.is_empty() {
-        return (workers.clone(), workers);
+        return workers;
     }
     let web = named_by(Role::Web);
     let own: BTreeSet<RepoPath> = workers.difference(&web).cloned().collect();
     let others: BTreeSet<RepoPath> = entries.difference(&own).cloned().collect();
     let of_web = resolver.close(&others);
-    let reached = resolver.close(&own);
-    let alone = reached.difference(&of_web).cloned().collect();
-    (reached, alone)
+    resolver.close(&own).difference(&of_web).cloned().collect()
 }
 
 fn is_script(path: &RepoPath) -> bool {
