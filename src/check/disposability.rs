@@ -53,7 +53,8 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             for place in shell_places(run) {
                 case.mark("shell-hides-signals", place, main)?;
             }
-        } else if run.through.iter().any(|program| program == "npm") && run.kind != Kind::Procfile {
+        }
+        if run.through.iter().any(|program| program == "npm") && run.kind != Kind::Procfile {
             case.mark("manager-hides-signals", run.place.clone(), "")?;
         }
     }

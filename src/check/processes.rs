@@ -67,6 +67,14 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     if !case.has("upload-on-disk") && !case.has("writes-local-file") {
         case.drop_marks(|mark| mark.rule.id == "upload-served");
     }
+    // Flask-Limiter takes its store from the application's configuration too.
+    let names_store = |path| {
+        let source = case.sources.get(path);
+        source.is_some_and(|source| source.text.contains("RATELIMIT_STORAGE"))
+    };
+    if case.has("limit-in-memory-python") && case.facts.reach.served().any(names_store) {
+        case.drop_marks(|mark| mark.rule.id == "limit-in-memory-python");
+    }
     if case.facts.declares(&ADAPTERS) {
         case.drop_marks(|mark| mark.rule.id == "rooms-in-memory");
     }
