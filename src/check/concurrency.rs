@@ -2,7 +2,7 @@
 
 use super::case::{Case, Judgement};
 use super::document::Node;
-use super::facts::compose::is_compose_name;
+use super::facts::compose::{engine, is_compose_name, is_foreign_image};
 use super::facts::run::{Kind, Role};
 use super::finding::{Place, Severity};
 use super::lines::numbered;
@@ -26,6 +26,16 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     judge_workers(case)?;
     judge_managers(case)?;
     let facts = case.facts;
+    // One definition that leaves it to the platform is a way that complies.
+    let own: Vec<Place> = case.by("forks-itself").map(|mark| mark.place.clone()).collect();
+    let is_left = |run: &&super::facts::run::Run| {
+        run.is_definition()
+            && !run.main().is_empty()
+            && !run.steps.iter().any(|step| own.contains(&step.place))
+    };
+    if !own.is_empty() && facts.servers().iter().any(is_left) {
+        case.weigh("forks-itself", Severity::Risk);
+    }
     for run in facts.production() {
         let is_type = matches!(run.role, Role::Web | Role::Worker);
         if is_type && run.kind != Kind::Image {
@@ -34,9 +44,19 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     }
     for (path, node) in facts.documents(|path| is_compose_name(path.file_name())) {
         for service in node.at(&["services"]).map(Node::entries).unwrap_or_default() {
-            let is_own = service.value.get("build").is_some();
-            if let Some(name) = service.value.get("container_name").filter(|_| is_own) {
-                case.mark("container-name", Place::line(path.clone(), name.line), "")?;
+            let builds = service.value.get("build").is_some();
+            let image = service.value.text_at(&["image"]);
+            let is_own =
+                builds || image.is_none_or(|it| engine(it).is_none() && !is_foreign_image(it));
+            let Some(name) = service.value.get("container_name").filter(|_| is_own) else {
+                continue;
+            };
+            let place = Place::line(path.clone(), name.line);
+            // On a developer's machine nobody starts a second one.
+            if path.as_str().contains("prod") {
+                case.mark_as("container-name", Severity::Risk, place, "")?;
+            } else if builds {
+                case.mark("container-name", place, "")?;
             }
         }
     }
@@ -60,7 +80,16 @@ fn judge_workers(case: &mut Case<'_>) -> Result<()> {
         let stem = place.path.file_name().split('.').next().unwrap_or_default();
         matches!(stem, "worker" | "workers" | "consumer" | "consumers" | "scheduler" | "clock")
     };
-    case.drop_marks(|mark| mark.rule.id == "job-in-web" && is_worker(&mark.place));
+    let reach = &case.facts.reach;
+    let has_worker = case.facts.runs.iter().any(|run| run.role == Role::Worker);
+    case.drop_marks(|mark| match mark.rule.id.as_str() {
+        "job-in-web" | "thread-in-web" => {
+            is_worker(&mark.place) || reach.is_for_workers(&mark.place.path)
+        }
+        // A module of a queue is often for both: for who puts jobs in, and for the worker.
+        "worker-in-web" => is_worker(&mark.place) || has_worker,
+        _ => false,
+    });
     let listening: Vec<Place> = case.by("listens").map(|mark| mark.place.clone()).collect();
     for place in listening.into_iter().filter(is_worker) {
         case.mark("worker-listens", place, "")?;

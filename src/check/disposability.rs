@@ -1,7 +1,7 @@
 //! Disposability: does it start fast, and stop well on SIGTERM?
 
 use super::case::{Case, Judgement};
-use super::facts::run::{Kind, Role, Run, Step};
+use super::facts::run::{Kind, Role, Run, Step, is_migration};
 use super::finding::{Place, Verdict};
 use super::language::Language;
 use super::unknown;
@@ -25,7 +25,13 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     let handles = case.has("handles-sigterm");
     if handles {
-        case.drop_marks(|mark| mark.rule.id == "no-sigterm-handler");
+        case.drop_marks(|mark| {
+            matches!(mark.rule.id.as_str(), "no-sigterm-handler" | "job-not-given-back")
+        });
+    }
+    // Where nothing is drained, or a framework listens by itself, Ctrl-C is no matter.
+    if !handles || case.has("hears-sigterm") || case.has("actix-is-graceful") {
+        case.drop_marks(|mark| mark.rule.id == "hears-interrupt-only");
     }
     if facts.declares(&["rocket"])
         && let Some(app) = facts.apps.iter().find(|app| app.declares("rocket"))
@@ -44,24 +50,75 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.mark("graceful-by-default", place, server)?;
         }
         if hides_signals(run) || has_shell_of_npm(run) {
-            let first =
-                run.steps.first().map_or_else(|| run.place.clone(), |step| step.place.clone());
-            case.mark("shell-hides-signals", first, main)?;
-        } else if run.through.iter().any(|program| program == "npm") && run.kind != Kind::Procfile {
+            for place in shell_places(run) {
+                case.mark("shell-hides-signals", place, main)?;
+            }
+        }
+        if run.through.iter().any(|program| program == "npm") && run.kind != Kind::Procfile {
             case.mark("manager-hides-signals", run.place.clone(), "")?;
         }
     }
-    for run in facts.runs.iter().filter(|run| run.kind == Kind::Procfile && run.role == Role::Web) {
-        let works = run.steps.iter().rev().skip(1).any(|step| {
-            super::facts::run::is_migration(&step.text)
-                || step.text.contains("collectstatic")
-                || step.text.contains(" build")
-        });
-        if works {
-            case.mark("works-before-serving", run.place.clone(), "")?;
-        }
+    let is_web_of_procfile = |run: &&Run| run.kind == Kind::Procfile && run.role == Role::Web;
+    let webs = facts.runs.iter().filter(is_web_of_procfile).chain(facts.servers());
+    for place in webs.flat_map(works_before) {
+        case.mark("works-before-serving", place, "")?;
     }
     Ok(())
+}
+
+/// Where it is said what the shell is to do: in the definition, and at the end of a script that it is.
+fn shell_places(run: &Run) -> Vec<Place> {
+    let is_elsewhere = |step: &&Step| step.place.path != run.place.path;
+    let is_npm = run.through.last().is_some_and(|program| program == "npm");
+    let first = run.steps.first().map(|step| step.place.clone());
+    if is_npm {
+        return first.into_iter().collect();
+    }
+    let first = first.filter(|first| first.path == run.place.path);
+    let last = run.steps.last().filter(is_elsewhere).map(|step| step.place.clone());
+    std::iter::once(first.unwrap_or_else(|| run.place.clone())).chain(last).collect()
+}
+
+/// The steps before the one that serves that take time: migrations, builds, data that is loaded.
+fn works_before(run: &Run) -> Vec<Place> {
+    let is_script = |step: &Step| step.place.path.file_name() == "package.json";
+    run.steps
+        .iter()
+        .rev()
+        .skip(1)
+        .filter(|step| {
+            // What compose takes over from an image is said there.
+            run.is_shell || run.kind == Kind::Kubernetes || step.place.path != run.place.path
+        })
+        .filter(|step| run.is_definition() || is_script(step) && !is_migration(&step.text))
+        .filter(|step| is_migration(&step.text) || is_work(&step.text))
+        .map(|step| step.place.clone())
+        .collect()
+}
+
+/// Whether a command makes what a build or a release could have made.
+fn is_work(command: &str) -> bool {
+    [
+        "collectstatic",
+        " build",
+        "compilemessages",
+        "compress",
+        " compile",
+        "loaddata",
+        "initial_data",
+        "seed",
+        "createcachetable",
+        "prisma generate",
+        "apidoc",
+        "webpack",
+        "npm install",
+        "npm ci",
+        "pip install",
+        "bundle install",
+    ]
+    .iter()
+    .any(|word| command.contains(word))
+        || matches!(command.split_whitespace().next(), Some("tsc"))
 }
 
 /// A shell as the first process of a container, which passes no signal on to what it runs.

@@ -4,6 +4,7 @@ use super::case::{Case, Judgement};
 use super::facts::run::Role;
 use super::finding::{Place, Verdict};
 use super::language::Language;
+use super::lines::numbered;
 use super::unknown;
 use crate::error::Result;
 
@@ -78,7 +79,11 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         && !has_server
         && !others
         && !reads_port
-        && let Some(app) = python.iter().find(|app| app.serves())
+        // What is installed says more than what it is compiled from.
+        && let Some(app) = python
+            .iter()
+            .filter(|app| app.serves())
+            .min_by_key(|app| app.manifest.file_name().ends_with(".in"))
     {
         let at = app
             .dependencies
@@ -86,8 +91,28 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             .find(|found| ["flask", "django", "fastapi"].contains(&found.name.as_str()));
         let place = Place::line(app.manifest.clone(), at.map_or(1, |found| found.line));
         case.mark("no-server", place, "")?;
+        if let Some(place) = served_object(case) {
+            case.mark("no-server", place, "")?;
+        }
     }
     Ok(())
+}
+
+/// The object that a server from outside is to be given.
+fn served_object(case: &Case<'_>) -> Option<Place> {
+    let is_name = |name: &str| matches!(name, "wsgi.py" | "asgi.py");
+    let mut files: Vec<_> = case.sources.named(is_name).collect();
+    files.sort_by_key(|(path, _)| path.file_name() == "asgi.py");
+    let (path, source) = files.first()?;
+    let is_object = |line: &str| {
+        ["application =", "app =", "application:", "app:"]
+            .iter()
+            .any(|start| line.starts_with(start))
+            || line.contains("import app")
+            || line.contains("import application")
+    };
+    let (number, _) = numbered(&source.text).filter(|(_, line)| is_object(line)).last()?;
+    Some(Place::line((*path).clone(), number))
 }
 
 pub fn otherwise(case: &Case<'_>) -> Judgement {

@@ -17,6 +17,7 @@ use super::facts::run::{Role, Run};
 use super::facts::setting::Setting;
 use super::finding::{Mark, Place};
 use super::language::Grammar;
+use super::lines::numbered;
 use super::rule::{Compiled, Rule, Rules, Scope};
 use super::sources::{Source, Sources};
 use super::words::Words;
@@ -30,6 +31,9 @@ const BATCH: usize = 512;
 
 /// The rule that names imports: only files are parsed for it in which one may be undeclared.
 const IMPORTS: &str = "imports-package";
+
+/// So many lines a command has at most.
+const MAX_COMMAND_LINES: usize = 32;
 
 type Tree = AstGrep<StrDoc<Grammar>>;
 type SyntaxNode<'t> = Node<'t, StrDoc<Grammar>>;
@@ -94,7 +98,7 @@ pub fn scan<'r>(sources: &Sources, facts: &Facts, rules: &'r Rules) -> Result<Ve
         }
     }
     for rule in rules.all() {
-        marks.extend(scan_definitions(rule, facts));
+        marks.extend(scan_definitions(rule, sources, facts));
     }
     Ok(marks)
 }
@@ -274,14 +278,18 @@ fn test_ranges(root: &SyntaxNode<'_>, text: &str, grammar: Grammar) -> Vec<Range
         .collect()
 }
 
-fn scan_definitions<'r>(rule: &'r Rule, facts: &Facts) -> Vec<Mark<'r>> {
+fn scan_definitions<'r>(rule: &'r Rule, sources: &Sources, facts: &Facts) -> Vec<Mark<'r>> {
     let mut marks = Vec::new();
     if !is_wanted(rule, facts) {
         return marks;
     }
-    if rule.command.is_some() {
+    if let Some(pattern) = &rule.command {
         for run in facts.started() {
-            marks.extend(scan_run(rule, run));
+            let found = scan_run(rule, run).into_iter();
+            marks.extend(found.map(|mark| Mark {
+                place: spot(sources, mark.place.clone(), |line| pattern.matches.is_match(line)),
+                ..mark
+            }));
         }
     }
     if let Some(pattern) = &rule.pipeline {
@@ -332,6 +340,26 @@ pub fn scan_run<'r>(rule: &'r Rule, run: &Run) -> Vec<Mark<'r>> {
     };
     let found = run.steps.iter().filter(|step| is_found(&step.text));
     found.map(|step| Mark::new(rule, step.place.clone()).about(&run.name)).collect()
+}
+
+/// Of a command that goes over several lines of YAML, the one that says it.
+fn spot(sources: &Sources, place: Place, says_it: impl Fn(&str) -> bool) -> Place {
+    let name = place.path.file_name();
+    let Some(source) = sources.get(&place.path).filter(|_| is_yaml(name)) else { return place };
+    let is_key = |line: &str| {
+        let word = line.trim_start().trim_start_matches("- ").split_whitespace().next();
+        word.is_some_and(|word| word.ends_with(':'))
+    };
+    let found = numbered(&source.text)
+        .skip(place.line.saturating_sub(1))
+        .take(MAX_COMMAND_LINES)
+        .take_while(|(number, line)| *number == place.line || !is_key(line))
+        .find(|(_, line)| says_it(line));
+    found.map_or(place.clone(), |(number, _)| Place::line(place.path, number))
+}
+
+fn is_yaml(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, end)| matches!(end, "yml" | "yaml"))
 }
 
 /// Whether a rule of Dockerfiles finds something in an instruction.

@@ -1,6 +1,7 @@
 //! The texts of a repository that a check looks at, and what each file is there for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -289,20 +290,38 @@ impl Sources {
         self.iter().filter_map(|(path, source)| Some((path, source, source.grammar?)))
     }
 
+    /// The same below a folder, whose name has `/` at its end.
+    pub fn code_below<'a>(
+        &'a self,
+        folder: &'a str,
+    ) -> impl Iterator<Item = (&'a RepoPath, &'a Source, Grammar)> {
+        let from = (Bound::Included(folder), Bound::Unbounded);
+        let below = self.texts.range::<str, _>(from);
+        below
+            .take_while(move |(path, _)| path.as_str().starts_with(folder))
+            .filter_map(|(path, source)| Some((path, source, source.grammar?)))
+    }
+
     #[must_use]
     pub fn get(&self, path: &RepoPath) -> Option<&Source> {
         self.texts.get(path)
     }
 
+    /// The same by a path's text.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<(&RepoPath, &Source)> {
+        self.texts.get_key_value(path)
+    }
+
     #[must_use]
     pub fn text(&self, path: &str) -> Option<&str> {
-        Some(&self.texts.get(&RepoPath::parse(path).ok()?)?.text)
+        Some(&self.texts.get(path)?.text)
     }
 
     /// Whether something stands at `path`.
     #[must_use]
     pub fn has(&self, path: &str) -> bool {
-        RepoPath::parse(path).is_ok_and(|path| self.paths.contains(&path))
+        self.paths.contains(path)
     }
 
     /// Every path that git has; where there is no index, that it would take.

@@ -4,6 +4,7 @@ pub mod compose;
 pub mod image;
 pub mod manifest;
 pub mod pipeline;
+pub mod place;
 pub mod platform;
 pub mod reach;
 pub mod run;
@@ -109,6 +110,7 @@ impl Facts {
         run::read_procfiles(sources, &mut facts);
         compose::read(sources, &mut facts);
         platform::read(&mut facts);
+        place::settle(sources, &mut facts);
         run::read_images(&mut facts);
         compose::settle(&mut facts);
         script::read_supervisor(sources, &mut facts);

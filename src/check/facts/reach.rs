@@ -1,12 +1,15 @@
 //! Which files a long-running process reaches, by local imports from where it is started.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use rayon::prelude::*;
 use regex::Regex;
 
 use super::Facts;
+use super::manifest::App;
 use super::run::{Role, is_server};
 use crate::check::language::{Grammar, Language};
 use crate::check::sources::{Part, Source, Sources, folder_of, folders};
@@ -31,6 +34,8 @@ pub struct Reach {
     odd: BTreeSet<RepoPath>,
     /// Where processes start.
     pub entries: BTreeSet<RepoPath>,
+    /// What workers reach, and no web process does.
+    of_workers: BTreeSet<RepoPath>,
 }
 
 /// Names of files that start a service where nothing says which one does.
@@ -82,22 +87,34 @@ static PYTHON_IMPORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// The files that an import leads to.
 struct Resolver<'s> {
     sources: &'s Sources,
-    /// Folders in which absolute imports are looked up.
-    roots: BTreeSet<String>,
+    /// What stands right below a folder in which absolute imports are looked up, by its name without an end: those
+    /// folders.
+    roots_by_name: HashMap<&'s str, BTreeSet<&'s str>>,
+    /// What each file imports, once it was asked.
+    imports: RefCell<HashMap<RepoPath, Rc<[RepoPath]>>>,
+}
+
+/// The apps by the folder that they stand in.
+struct Apps<'f> {
+    by_folder: HashMap<&'f str, Vec<&'f App>>,
+    /// The manifests of what runs in a browser.
+    frontends: HashSet<&'f RepoPath>,
 }
 
 impl Reach {
     /// Finds it out.
     #[must_use]
     pub fn find(sources: &Sources, facts: &Facts) -> Self {
-        let mut roots: BTreeSet<String> = BTreeSet::from([String::new(), "src/".to_owned()]);
+        let mut roots: HashSet<String> = HashSet::from([String::new(), "src/".to_owned()]);
         for app in &facts.apps {
             roots.insert(app.folder().to_owned());
             roots.insert(format!("{}src/", app.folder()));
         }
-        let resolver = Resolver { sources, roots };
+        let resolver = Resolver::new(sources, &roots);
+        let apps = Apps::of(facts);
         let entries = find_entries(&resolver, facts);
         let served = resolver.close(&entries);
+        let of_workers = find_workers(&resolver, facts, &entries);
         let task_entries: BTreeSet<RepoPath> = find_tasks(&resolver, facts);
         let tasks = resolver.close(&task_entries);
         let has_entry = |language| {
@@ -123,7 +140,7 @@ impl Reach {
                 _ if served.contains(path) => Reached::Served,
                 _ if tasks.contains(path) => Reached::Task,
                 _ => match grammar.language() {
-                    Language::Rust => rust_reach(path, facts),
+                    Language::Rust => rust_reach(path, &apps),
                     // Frameworks find modules by themselves: what stands in a served package counts.
                     Language::Python if is_django => Reached::Served,
                     Language::Python if knows_python => {
@@ -135,13 +152,12 @@ impl Reach {
                             Reached::Task
                         }
                     }
-                    Language::JavaScript if is_frontend(path, facts) => Reached::Nobody,
                     Language::JavaScript if knows_scripts => Reached::Task,
                     _ => Reached::Served,
                 },
             };
             let reached = match grammar.language() {
-                Language::JavaScript if is_frontend(path, facts) => Reached::Nobody,
+                Language::JavaScript if apps.is_frontend(path) => Reached::Nobody,
                 _ => reached,
             };
             (path.clone(), reached)
@@ -156,7 +172,7 @@ impl Reach {
             .filter(|(path, _)| resolver.imports_oddly(path, &declared))
             .map(|(path, _)| path.clone())
             .collect();
-        Self { files: files.into_iter().collect(), odd, entries }
+        Self { files: files.into_iter().collect(), odd, entries, of_workers }
     }
 
     #[must_use]
@@ -170,18 +186,53 @@ impl Reach {
         self.odd.contains(path)
     }
 
+    /// Whether workers reach it, and no web process does.
+    #[must_use]
+    pub fn is_for_workers(&self, path: &RepoPath) -> bool {
+        self.of_workers.contains(path)
+    }
+
     /// The files that a long-running process reaches.
     pub fn served(&self) -> impl Iterator<Item = &RepoPath> {
         self.files.iter().filter(|(_, reached)| **reached == Reached::Served).map(|(path, _)| path)
     }
 }
 
+impl<'f> Apps<'f> {
+    fn of(facts: &'f Facts) -> Self {
+        let mut by_folder: HashMap<&str, Vec<&App>> = HashMap::new();
+        for app in &facts.apps {
+            by_folder.entry(app.folder()).or_default().push(app);
+        }
+        let frontends = facts.apps.iter().filter(|app| is_frontend(app));
+        Self { frontends: frontends.map(|app| &app.manifest).collect(), by_folder }
+    }
+
+    /// The app whose manifest is the nearest above a file.
+    fn nearest(&self, path: &RepoPath, is_wanted: impl Fn(&App) -> bool) -> Option<&'f App> {
+        ancestors(folder_of(path)).find_map(|folder| {
+            self.by_folder.get(folder)?.iter().copied().find(|app| is_wanted(app))
+        })
+    }
+
+    fn is_frontend(&self, path: &RepoPath) -> bool {
+        let near = self.nearest(path, |app| app.language == Language::JavaScript);
+        near.is_some_and(|app| self.frontends.contains(&app.manifest))
+    }
+}
+
+/// A folder and those above it, the nearest first, each with `/` at its end; the root is nothing.
+fn ancestors(folder: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(folder), |folder| {
+        let parent = folder.strip_suffix('/')?;
+        Some(parent.rfind('/').map_or("", |end| &parent[..=end]))
+    })
+}
+
 /// Rust compiles what its crate's modules name: here all below `src`, binaries beside the service's apart.
-fn rust_reach(path: &RepoPath, facts: &Facts) -> Reached {
-    let mut crates: Vec<_> =
-        facts.apps.iter().filter(|app| app.language == Language::Rust && !app.is_virtual).collect();
-    crates.sort_by_key(|app| std::cmp::Reverse(app.folder().len()));
-    let Some(own) = crates.iter().find(|app| path.as_str().starts_with(app.folder())) else {
+fn rust_reach(path: &RepoPath, apps: &Apps<'_>) -> Reached {
+    let is_crate = |app: &App| app.language == Language::Rust && !app.is_virtual;
+    let Some(own) = apps.nearest(path, is_crate) else {
         return Reached::Served;
     };
     let below = path.as_str().strip_prefix(own.folder()).unwrap_or_default();
@@ -199,32 +250,23 @@ fn rust_reach(path: &RepoPath, facts: &Facts) -> Reached {
     if is_tool { Reached::Task } else { Reached::Served }
 }
 
-/// Whether the nearest manifest has packages for a browser and none for a server.
-fn is_frontend(path: &RepoPath, facts: &Facts) -> bool {
-    let near = facts
-        .apps
-        .iter()
-        .filter(|app| {
-            app.language == Language::JavaScript && path.as_str().starts_with(app.folder())
-        })
-        .max_by_key(|app| app.folder().len());
-    near.is_some_and(|app| {
-        let is_browser = [
-            "react",
-            "react-dom",
-            "vue",
-            "svelte",
-            "@angular/core",
-            "vite",
-            "preact",
-            "solid-js",
-            "esbuild",
-            "webpack",
-        ]
-        .iter()
-        .any(|package| app.find(package).is_some());
-        is_browser && !app.serves()
-    })
+/// Whether a manifest has packages for a browser and none for a server.
+fn is_frontend(app: &App) -> bool {
+    let is_browser = [
+        "react",
+        "react-dom",
+        "vue",
+        "svelte",
+        "@angular/core",
+        "vite",
+        "preact",
+        "solid-js",
+        "esbuild",
+        "webpack",
+    ]
+    .iter()
+    .any(|package| app.find(package).is_some());
+    app.language == Language::JavaScript && is_browser && !app.serves()
 }
 
 fn find_entries(resolver: &Resolver<'_>, facts: &Facts) -> BTreeSet<RepoPath> {
@@ -236,6 +278,14 @@ fn find_entries(resolver: &Resolver<'_>, facts: &Facts) -> BTreeSet<RepoPath> {
             }
         }
     }
+    let usual_of_python: Vec<&RepoPath> = resolver
+        .sources
+        .code()
+        .filter(|(path, source, _)| {
+            source.part == Part::Service && PYTHON_ENTRIES.contains(&path.file_name())
+        })
+        .map(|(path, ..)| path)
+        .collect();
     for app in facts.apps.iter().filter(|app| app.serves()) {
         match app.language {
             Language::JavaScript => {
@@ -251,24 +301,45 @@ fn find_entries(resolver: &Resolver<'_>, facts: &Facts) -> BTreeSet<RepoPath> {
                 }
             }
             Language::Python => {
-                let has_own = entries.iter().any(|path| path.file_name().ends_with(".py"));
+                let has_own = entries.iter().any(|path| {
+                    path.as_str().starts_with(app.folder()) && path.file_name().ends_with(".py")
+                });
                 if !has_own {
-                    let is_entry = |path: &&RepoPath| {
-                        PYTHON_ENTRIES.contains(&path.file_name())
-                            && path.as_str().starts_with(app.folder())
+                    let is_entry = |path: &&&RepoPath| {
+                        path.as_str().starts_with(app.folder())
                             && folders(path).count() <= folders(&app.manifest).count() + 3
                     };
-                    let own = resolver
-                        .sources
-                        .code()
-                        .filter(|(_, source, _)| source.part == Part::Service);
-                    entries.extend(own.map(|(path, ..)| path).filter(is_entry).cloned());
+                    entries.extend(
+                        usual_of_python.iter().filter(is_entry).map(|path| (*path).clone()),
+                    );
                 }
             }
             Language::Rust => {}
         }
     }
     entries
+}
+
+/// What is reached from where only workers start.
+fn find_workers(
+    resolver: &Resolver<'_>,
+    facts: &Facts,
+    entries: &BTreeSet<RepoPath>,
+) -> BTreeSet<RepoPath> {
+    let named_by = |role: Role| -> BTreeSet<RepoPath> {
+        let runs = facts.runs.iter().filter(|run| run.role == role);
+        let steps = runs.flat_map(|run| run.steps.iter().map(move |step| (run, step)));
+        steps.flat_map(|(run, step)| resolver.named_in(&run.folder, &step.text)).collect()
+    };
+    let workers = named_by(Role::Worker);
+    if workers.is_empty() {
+        return workers;
+    }
+    let web = named_by(Role::Web);
+    let own: BTreeSet<RepoPath> = workers.difference(&web).cloned().collect();
+    let others: BTreeSet<RepoPath> = entries.difference(&own).cloned().collect();
+    let of_web = resolver.close(&others);
+    resolver.close(&own).difference(&of_web).cloned().collect()
 }
 
 fn is_script(path: &RepoPath) -> bool {
@@ -295,7 +366,40 @@ fn find_tasks(resolver: &Resolver<'_>, facts: &Facts) -> BTreeSet<RepoPath> {
     entries
 }
 
-impl Resolver<'_> {
+impl<'s> Resolver<'s> {
+    fn new(sources: &'s Sources, roots: &HashSet<String>) -> Self {
+        let mut roots_by_name: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+        let mut folder = None;
+        for (path, ..) in sources.code() {
+            let own = folder_of(path);
+            // The files of a folder come one after the other.
+            if folder.replace(own) != Some(own) {
+                for root in ancestors(own).skip(1).filter(|root| roots.contains(*root)) {
+                    let name = own[root.len()..].split('/').next().unwrap_or_default();
+                    roots_by_name.entry(name).or_default().insert(root);
+                }
+            }
+            if roots.contains(own) {
+                let name = path.file_name().split('.').next().unwrap_or_default();
+                roots_by_name.entry(name).or_default().insert(own);
+            }
+        }
+        Self { sources, roots_by_name, imports: RefCell::default() }
+    }
+
+    /// The folders in which an absolute import of that first part may be looked up: of those above the file that asks,
+    /// the nearest first, then the others.
+    fn roots_for(&self, folder: &str, name: &str) -> (Vec<&'s str>, Vec<&'s str>) {
+        let Some(all) = self.roots_by_name.get(name) else { return (Vec::new(), Vec::new()) };
+        let mut above = Vec::new();
+        for ancestor in ancestors(folder) {
+            above.extend(all.get(ancestor).copied());
+            above.extend(all.get(format!("{ancestor}src/").as_str()).copied());
+        }
+        let others = all.iter().filter(|root| !above.contains(root)).copied().collect();
+        (above, others)
+    }
+
     /// The files that a command names, as a path, or as a module of Python.
     fn named_in(&self, folder: &str, command: &str) -> Vec<RepoPath> {
         let mut found = Vec::new();
@@ -347,9 +451,9 @@ impl Resolver<'_> {
     }
 
     fn file(&self, path: &str) -> Option<RepoPath> {
-        let path = RepoPath::parse(&tidy(path)?).ok()?;
-        self.sources.get(&path).and_then(|source| source.grammar)?;
-        Some(path)
+        let (path, source) = self.sources.find(&tidy(path)?)?;
+        source.grammar?;
+        Some(path.clone())
     }
 
     /// The script that a path means: without its end, as a folder's index, or as what was built from it.
@@ -391,35 +495,41 @@ impl Resolver<'_> {
 
     fn module(&self, folder: &str, module: &str) -> Vec<RepoPath> {
         let path = module.replace('.', "/");
-        let mut roots: Vec<String> = vec![folder.to_owned(), format!("{folder}src/")];
-        roots.extend(self.roots.iter().cloned());
-        let mut found = Vec::new();
-        for root in roots {
-            for name in [format!("{root}{path}.py"), format!("{root}{path}/__init__.py")] {
-                found.extend(self.file(&name));
-            }
-            if !found.is_empty() {
-                break;
-            }
-        }
-        found
+        let at = |root: &str| -> Vec<RepoPath> {
+            let names = [format!("{root}{path}.py"), format!("{root}{path}/__init__.py")];
+            names.iter().filter_map(|name| self.file(name)).collect()
+        };
+        let (above, others) = self.roots_for(folder, module.split('.').next().unwrap_or_default());
+        let beside = [folder.to_owned(), format!("{folder}src/")];
+        let roots = beside.iter().map(String::as_str).chain(above).chain(others);
+        roots.map(at).find(|found| !found.is_empty()).unwrap_or_default()
     }
 
     fn close(&self, entries: &BTreeSet<RepoPath>) -> BTreeSet<RepoPath> {
         let mut reached = entries.clone();
         let mut open: VecDeque<RepoPath> = entries.iter().cloned().collect();
         while let Some(path) = open.pop_front() {
-            let Some(source) = self.sources.get(&path) else { continue };
-            for next in self.imports(&path, source) {
+            for next in self.imports(&path).iter() {
                 if reached.insert(next.clone()) {
-                    open.push_back(next);
+                    open.push_back(next.clone());
                 }
             }
         }
         reached
     }
 
-    fn imports(&self, path: &RepoPath, source: &Source) -> Vec<RepoPath> {
+    fn imports(&self, path: &RepoPath) -> Rc<[RepoPath]> {
+        if let Some(known) = self.imports.borrow().get(path) {
+            return Rc::clone(known);
+        }
+        let source = self.sources.get(path);
+        let found: Rc<[RepoPath]> =
+            source.map(|source| self.read_imports(path, source)).unwrap_or_default().into();
+        self.imports.borrow_mut().insert(path.clone(), Rc::clone(&found));
+        found
+    }
+
+    fn read_imports(&self, path: &RepoPath, source: &Source) -> Vec<RepoPath> {
         match source.grammar.map(crate::check::language::Grammar::language) {
             Some(Language::JavaScript) => self.script_imports(path, &source.text),
             Some(Language::Python) => self.python_imports(path, &source.text),
@@ -442,7 +552,10 @@ impl Resolver<'_> {
                     let bare =
                         name.strip_prefix("@/").or_else(|| name.strip_prefix("~/")).unwrap_or(name);
                     let bare = bare.strip_prefix('#').unwrap_or(bare);
-                    found.extend(self.roots.iter().find_map(|root| self.script(root, bare)));
+                    let first = bare.split(['/', '.']).next().unwrap_or_default();
+                    // Another app's files are imported by its name, never by their path.
+                    let (above, _) = self.roots_for(folder, first);
+                    found.extend(above.into_iter().find_map(|root| self.script(root, bare)));
                 }
             } else if let Some(name) = part(2) {
                 // A folder that is loaded as a whole.
@@ -450,9 +563,7 @@ impl Resolver<'_> {
                     continue;
                 };
                 let below = format!("{below}/");
-                let inside =
-                    self.sources.code().filter(|(path, ..)| path.as_str().starts_with(&below));
-                found.extend(inside.map(|(path, ..)| path.clone()));
+                found.extend(self.sources.code_below(&below).map(|(path, ..)| path.clone()));
             }
         }
         found
