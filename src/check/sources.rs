@@ -102,7 +102,12 @@ pub struct Sources {
 /// Whether a check reads what stands at `path`.
 #[must_use]
 pub fn wants(path: &RepoPath) -> bool {
-    !is_in_foreign_folder(path) && wants_name(path)
+    (!is_in_foreign_folder(path) || is_cargo_config(path)) && wants_name(path)
+}
+
+/// What cargo is told in a repository: its `[env]` is what the service runs with.
+pub fn is_cargo_config(path: &RepoPath) -> bool {
+    path.as_str() == ".cargo/config.toml"
 }
 
 fn is_in_foreign_folder(path: &RepoPath) -> bool {
@@ -167,6 +172,8 @@ fn is_dot_file(name: &str) -> bool {
                 | ".node-version"
                 | ".tool-versions"
                 | ".sequelizerc"
+                | ".secrets"
+                | ".envrc"
         )
 }
 
@@ -229,7 +236,7 @@ impl Sources {
             if folder.name != folder_of(&path) {
                 folder = Folder::of(&path);
             }
-            if folder.is_foreign || !wants_name(&path) {
+            if (folder.is_foreign && !is_cargo_config(&path)) || !wants_name(&path) {
                 continue;
             }
             match entry {
@@ -348,7 +355,9 @@ fn read_source(
         if text.len() > MAX_SOURCE {
             return (None, Some("it is too large to be written by a person"));
         }
-        if text.len() > 4 * MAX_LINE && text.len() / (count_lines(&text) + 1) > MAX_LINE {
+        let is_wide = text.len() > 4 * MAX_LINE && text.len() / (count_lines(&text) + 1) > MAX_LINE;
+        // A picture for the terminal is as wide, and no program that makes bundles writes one.
+        if is_wide && !text.contains('\x1b') {
             part = Part::Foreign;
         }
     }
@@ -382,8 +391,12 @@ fn nesting(text: &str) -> usize {
         return opening;
     }
     let (mut depth, mut deepest) = (0usize, 0);
+    let mut before = 0;
     for byte in text.bytes() {
+        // An escape of a terminal's begins with one that nothing closes.
+        let is_escape = std::mem::replace(&mut before, byte) == b'\x1b';
         match byte {
+            b'[' if is_escape => continue,
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             _ => continue,
@@ -480,6 +493,7 @@ fn part_in(kind: Option<FolderKind>, path: &RepoPath) -> Part {
         kind => kind,
     };
     match kind {
+        Some(FolderKind::Foreign) if is_cargo_config(path) => Part::Service,
         Some(FolderKind::Foreign) => Part::Foreign,
         _ if is_test_name => Part::Test,
         Some(FolderKind::Test) => Part::Test,
