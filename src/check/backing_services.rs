@@ -93,7 +93,16 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     {
         for (number, line) in super::lines::numbered(&source.text) {
             let text = line.trim();
-            if text.starts_with("url") && text.contains("env(") {
+            let literal = text
+                .strip_prefix("url")
+                .and_then(|rest| rest.trim_start().strip_prefix('=')?.trim().strip_prefix('"'))
+                .filter(|url| url.contains("://"));
+            if let Some(url) = literal {
+                let place = Place::line(path.clone(), number);
+                let mut mark = Mark::new(case.rules.get("handle-literal")?, place);
+                mark.secrets.push(url.trim_end_matches('"').to_owned());
+                case.marks.push(mark);
+            } else if text.starts_with("url") && text.contains("env(") {
                 case.mark("handle-in-prisma", Place::line(path.clone(), number), "")?;
             } else if text.starts_with("provider") && text.contains("sqlite") {
                 case.mark("sqlite-engine", Place::line(path.clone(), number), "")?;
@@ -101,8 +110,9 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         }
     }
     // A handle in a tracked file, with no variable that replaces it.
-    let replaces =
-        case.has("file-overridden-by-environment") || case.has("handle-from-environment");
+    let replaces = case.has("file-overridden-by-environment")
+        || case.has("handle-from-environment")
+        || facts.settings.iter().any(|setting| setting.name.ends_with("use_env_variable"));
     for setting in facts.settings.iter().filter(|setting| setting.origin == Origin::File) {
         let lower = setting.name.to_lowercase();
         let is_host =
@@ -151,8 +161,7 @@ fn drop_defaults(case: &mut Case<'_>) {
         } else {
             return true;
         };
-        let before = Place { line: mark.place.line.saturating_sub(1), ..mark.place.clone() };
-        let stands_beside = [line(&before), line(&mark.place)].concat();
+        let stands_beside = line(&mark.place);
         variables.iter().any(|text| words.iter().any(|word| text.contains(word)))
             || ["env", "default", "unwrap_or", "config", "Field(", "||", "??", " or "]
                 .iter()

@@ -48,7 +48,21 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         matches!(mark.rule.id.as_str(), "secret-literal" | "url-with-password")
             && covers(&mark.place)
     });
+    drop_beside(case, "env-file-tracked", "environment-tracked");
+    // A URL with a password in it is more than an address.
+    drop_beside(case, "config-file-address", "config-file-credential");
     Ok(())
+}
+
+/// Drops the marks of a rule where another one says more of the same line.
+fn drop_beside(case: &mut Case<'_>, id: &str, other: &str) {
+    let places: Vec<Place> = case.by(other).map(|mark| mark.place.clone()).collect();
+    case.drop_marks(|mark| {
+        mark.rule.id == id
+            && places
+                .iter()
+                .any(|place| place.path == mark.place.path && place.line == mark.place.line)
+    });
 }
 
 /// A literal beside a variable that replaces it is an insecure default; alone it is the only way.
@@ -80,6 +94,8 @@ fn weigh_by_variables(case: &mut Case<'_>) -> Result<()> {
 
 /// So many places that hang on the environment's name are more than an error page and the log.
 const MANY_SWITCHES: usize = 4;
+/// So many of them say enough.
+const MAX_SWITCHES: usize = 16;
 
 /// What is worth a word only beside something else that is wrong, or where nothing is read at all.
 pub fn weigh_together(case: &mut Case<'_>) -> Result<()> {
@@ -94,6 +110,7 @@ pub fn weigh_together(case: &mut Case<'_>) -> Result<()> {
             case.mark_as("handle-in-code", Severity::Violation, place, "")?;
         }
     }
+    drop_beside(case, "handle-in-code", "url-with-password");
     let is_switch = |mark: &Mark<'_>| mark.rule.id.starts_with("environment-switch");
     let switches: Vec<Place> =
         case.marks.iter().filter(|mark| is_switch(mark)).map(|mark| mark.place.clone()).collect();
@@ -105,6 +122,16 @@ pub fn weigh_together(case: &mut Case<'_>) -> Result<()> {
                     && mark.place.line <= place.end_line
             })
     });
+    // What a browser shows is no behaviour of the service.
+    let mut count = 0;
+    case.marks.retain(|mark| {
+        let path = mark.place.path.as_str();
+        mark.rule.id != "environment-behaviour"
+            || (!path.ends_with(".tsx") && !path.ends_with(".jsx") && {
+                count += 1;
+                count <= MAX_SWITCHES
+            })
+    });
     let is_broken =
         case.marks.iter().any(|mark| mark.rule.factor == Factor::Config && mark.is_against());
     if is_broken || case.by("environment-behaviour").count() >= MANY_SWITCHES {
@@ -112,6 +139,7 @@ pub fn weigh_together(case: &mut Case<'_>) -> Result<()> {
             || case.has("environment-behaviour")
             || case.has("environment-file");
         case.weigh("environment-behaviour", Severity::Risk);
+        case.weigh("hosts-any", Severity::Risk);
         if is_grouped {
             case.weigh("environment-in-definition", Severity::Risk);
             case.weigh("environment-in-command", Severity::Risk);
@@ -137,10 +165,11 @@ fn keep_telling_defaults(case: &mut Case<'_>) {
     });
 }
 
-/// The file in which node-config is told which variable replaces which value.
+/// The file in which node-config is told which variable replaces which value, and Rocket's, where each has one.
 fn find_mapping(case: &mut Case<'_>) -> Result<()> {
     let is_mapping = |path: &&RepoPath| {
         path.file_name().split('.').next() == Some("custom-environment-variables")
+            || path.file_name() == "Rocket.toml"
     };
     let found = case.sources.paths().find(is_mapping).cloned();
     if let Some(path) = found {
@@ -161,6 +190,10 @@ fn judge_keys(case: &mut Case<'_>) -> Result<()> {
         let is_tracked_key = source.grammar.is_none()
             && source.part != super::sources::Part::Test
             && super::codebase::is_key(&source.text)
+            // What encrypts between a browser and the same machine guards nothing.
+            && !["localhost", "dev", "self", "snakeoil", "test"]
+                .iter()
+                .any(|word| path.file_name().contains(word))
             && case.sources.is_tracked(path);
         if is_tracked_key && !super::sources::folders(path).any(is_other) {
             found.push(path.clone());
@@ -201,7 +234,7 @@ fn judge_scripts(case: &mut Case<'_>) -> Result<()> {
 /// Constants that another place replaces, and what only a server for development takes.
 fn judge_hosts(case: &mut Case<'_>) {
     if case.has("hosts-read") {
-        case.drop_marks(|mark| mark.rule.id == "hosts-constant");
+        case.drop_marks(|mark| mark.rule.id == "hosts-empty");
     }
     let has_server = case.facts.runs.iter().any(|run| {
         ["gunicorn", "uwsgi", "waitress", "hypercorn", "flask run"]
@@ -353,6 +386,14 @@ fn judge_imported_files(case: &mut Case<'_>) -> Result<()> {
         })
         .map(|mark| mark.place.clone())
         .collect();
+    // `require('config.json')[env]`.
+    let chosen = case.by("environment-switch").map(|mark| mark.place.clone());
+    let is_of_file = |place: &Place| {
+        let text = case.sources.get(&place.path).map_or("", |source| source.text.as_str());
+        let line = super::lines::line(text, place.line);
+        files.iter().any(|path| line.contains(path.file_name()))
+    };
+    let found: Vec<Place> = found.into_iter().chain(chosen.filter(is_of_file)).collect();
     let weighs = ["config-file-secret", "config-file-handle"].iter().any(|id| case.has(id));
     for place in found.into_iter().filter(|_| weighs) {
         case.mark("config-file-imported", place, "")?;

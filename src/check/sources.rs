@@ -421,7 +421,7 @@ impl FolderKind {
         let is_in = |names: &[&str]| names.contains(&name);
         if is_in(&FOREIGN_FOLDERS) || is_in(&EXAMPLE_FOLDERS) {
             Some(Self::Foreign)
-        } else if is_in(&TEST_FOLDERS) {
+        } else if is_in(&TEST_FOLDERS) || name.ends_with("_tests") || name.ends_with("-tests") {
             Some(Self::Test)
         } else if is_in(&FRONTEND_FOLDERS) {
             Some(Self::Frontend)
@@ -482,7 +482,9 @@ fn part_in(kind: Option<FolderKind>, path: &RepoPath) -> Part {
             stem,
             "manage" | "setup" | "fabfile" | "gulpfile" | "Gruntfile" | "build" | "seeder"
         )
-        || has_infix(&["config"]);
+        || has_infix(&["config"])
+        // `.eslintrc.js`: it tells a tool.
+        || (stem.is_empty() && (name.ends_with("js") || name.ends_with("ts")));
     let is_shell = [".sh", "Procfile"].iter().any(|end| name.ends_with(end));
     let kind = match kind {
         // A script of the shell does not run in a browser: what else the folders say counts.

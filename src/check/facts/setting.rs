@@ -89,8 +89,8 @@ fn is_env_file(path: &RepoPath) -> bool {
     let is_named = name.starts_with(".env")
         || name.ends_with(".env")
         || matches!(name, ".flaskenv" | ".secrets");
-    // What an editor's container is made from, nobody deploys.
-    is_named && !folders(path).any(|folder| folder == ".devcontainer")
+    // What a test or an editor's container is made from, nobody deploys.
+    is_named && !name.contains("test") && !folders(path).any(|folder| folder == ".devcontainer")
 }
 
 /// Whether it is one of the INI files that services are configured by.
@@ -113,7 +113,8 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
             let origin = if is_example { Origin::Example } else { Origin::Env };
             settings.extend(read_env(path, &source.text, origin));
         } else if is_ini_file(path) && source.part == Part::Service {
-            settings.extend(read_env(path, &source.text, Origin::File));
+            let read = read_env(path, &source.text, Origin::File).into_iter();
+            settings.extend(read.filter(|setting| !setting.value.is_empty()));
         }
     }
     for image in &facts.images {
