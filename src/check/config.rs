@@ -20,6 +20,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     judge_imported_files(case)?;
     judge_keys(case)?;
     judge_scripts(case)?;
+    drop_development(case);
     judge_hosts(case);
     find_mapping(case)?;
     // A file of defaults that the environment overrides is a risk; without that it is the only way.
@@ -229,6 +230,37 @@ fn judge_scripts(case: &mut Case<'_>) -> Result<()> {
         case.mark("dotenv-mandatory", place, "")?;
     }
     Ok(())
+}
+
+/// What only the settings of a development machine say: `settings/local.py` is one finding, and not each line of it.
+fn drop_development(case: &mut Case<'_>) {
+    let is_development = |path: &RepoPath| {
+        let name = path.file_name();
+        let stem = name.strip_suffix(".py").unwrap_or_default();
+        let in_settings = super::sources::folders(path)
+            .last()
+            .is_some_and(|folder| matches!(folder, "settings" | "config" | "configs"));
+        let is_such = |stem: &str| {
+            matches!(stem, "local" | "dev" | "develop" | "development" | "test" | "testing" | "ci")
+        };
+        let named = ["settings_", "config_"].iter().find_map(|start| stem.strip_prefix(start));
+        let ends = ["_settings", "_config"].iter().find_map(|end| stem.strip_suffix(end));
+        in_settings && is_such(stem) || named.or(ends).is_some_and(is_such)
+    };
+    case.drop_marks(|mark| {
+        let is_mode = matches!(
+            mark.rule.id.as_str(),
+            "django-debug"
+                | "django-hosts"
+                | "hosts-empty"
+                | "hosts-any"
+                | "mail-backend-literal"
+                | "mail-service-literal"
+                | "address-of-mail"
+                | "secret-default"
+        );
+        is_mode && is_development(&mark.place.path)
+    });
 }
 
 /// Constants that another place replaces, and what only a server for development takes.
