@@ -2,7 +2,7 @@
 
 use super::case::{Case, Judgement};
 use super::facts::setting::Origin;
-use super::finding::{Place, Verdict};
+use super::finding::{Mark, Place, Severity, Verdict};
 use super::unknown;
 use crate::error::Result;
 use crate::factor::Factor;
@@ -93,7 +93,16 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     {
         for (number, line) in super::lines::numbered(&source.text) {
             let text = line.trim();
-            if text.starts_with("url") && text.contains("env(") {
+            let literal = text
+                .strip_prefix("url")
+                .and_then(|rest| rest.trim_start().strip_prefix('=')?.trim().strip_prefix('"'))
+                .filter(|url| url.contains("://"));
+            if let Some(url) = literal {
+                let place = Place::line(path.clone(), number);
+                let mut mark = Mark::new(case.rules.get("handle-literal")?, place);
+                mark.secrets.push(url.trim_end_matches('"').to_owned());
+                case.marks.push(mark);
+            } else if text.starts_with("url") && text.contains("env(") {
                 case.mark("handle-in-prisma", Place::line(path.clone(), number), "")?;
             } else if text.starts_with("provider") && text.contains("sqlite") {
                 case.mark("sqlite-engine", Place::line(path.clone(), number), "")?;
@@ -101,15 +110,20 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         }
     }
     // A handle in a tracked file, with no variable that replaces it.
-    let replaces =
-        case.has("file-overridden-by-environment") || case.has("handle-from-environment");
+    let replaces = case.has("file-overridden-by-environment")
+        || case.has("handle-from-environment")
+        || facts.settings.iter().any(|setting| setting.name.ends_with("use_env_variable"));
     for setting in facts.settings.iter().filter(|setting| setting.origin == Origin::File) {
         let lower = setting.name.to_lowercase();
-        let is_host = ["database", "db", "mongo", "redis", "mysql", "postgres", "smtp", "mail"]
-            .iter()
-            .any(|word| lower.contains(word))
-            && ["host", "url", "uri", "server"].iter().any(|word| lower.ends_with(word));
-        if is_host && !replaces && !setting.value.contains("${") {
+        let is_host =
+            ["database", "db", "mongo", "redis", "mysql", "postgres", "smtp", "mail", "sqlalchemy"]
+                .iter()
+                .any(|word| lower.contains(word))
+                && ["host", "url", "uri", "server"].iter().any(|word| lower.ends_with(word));
+        if (is_host || is_host_of_driver(case, setting))
+            && !replaces
+            && !setting.value.contains("${")
+        {
             case.mark("config-file-handle", setting.place.clone(), &setting.name)?;
             if case.has("config-file-imported") {
                 for place in uses_of_file(case) {
@@ -118,15 +132,66 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             }
         }
     }
-    // A literal that a variable replaces is a default for development.
     if has_variable(case) {
-        case.drop_marks(|mark| mark.rule.id == "handle-literal");
+        drop_defaults(case);
     } else {
         for place in sqlite_places(case) {
             case.mark("sqlite-file", place, "")?;
         }
     }
     Ok(())
+}
+
+/// A literal that a variable replaces is a default for development. One of another kind of service is none: a
+/// database's URL says nothing of where Redis is.
+fn drop_defaults(case: &mut Case<'_>) {
+    let line = |place: &Place| -> &str {
+        case.sources
+            .get(&place.path)
+            .map_or("", |source| super::lines::line(&source.text, place.line))
+    };
+    let variables: Vec<String> =
+        case.by("handle-from-environment").map(|mark| line(&mark.place).to_lowercase()).collect();
+    let is_replaced = |mark: &Mark<'_>| {
+        let handle = mark.secrets.first().map_or("", String::as_str);
+        let words: &[&str] = if handle.starts_with("redis") {
+            &["redis", "cache", "broker", "celery", "queue"]
+        } else if handle.starts_with("amqp") {
+            &["amqp", "rabbit", "broker", "celery"]
+        } else {
+            return true;
+        };
+        let stands_beside = line(&mark.place);
+        variables.iter().any(|text| words.iter().any(|word| text.contains(word)))
+            || ["env", "default", "unwrap_or", "config", "Field(", "||", "??", " or "]
+                .iter()
+                .any(|word| stands_beside.contains(word))
+    };
+    let replaced: Vec<Place> = case
+        .by("handle-literal")
+        .filter(|mark| is_replaced(mark))
+        .map(|mark| mark.place.clone())
+        .collect();
+    case.drop_marks(|mark| mark.rule.id == "handle-literal" && replaced.contains(&mark.place));
+    case.weigh("handle-literal", Severity::Risk);
+}
+
+/// `host` beside `dialect`: the settings of one connection, whatever the group is called.
+fn is_host_of_driver(case: &Case<'_>, setting: &super::facts::setting::Setting) -> bool {
+    let Some(group) = setting.name.strip_suffix("host") else { return false };
+    let is_beside = |other: &super::facts::setting::Setting| {
+        other.place.path == setting.place.path
+            && other.name.strip_prefix(group).is_some_and(|name| {
+                matches!(name, "dialect" | "engine" | "client" | "driver" | "database")
+            })
+    };
+    case.facts.settings.iter().any(is_beside)
+}
+
+/// Where the code says where a backing service is, and no variable does.
+pub fn handles(case: &Case<'_>) -> Vec<Place> {
+    let literals = ["handle-literal", "service-literal"];
+    literals.iter().flat_map(|id| case.by(id)).map(|mark| mark.place.clone()).collect()
 }
 
 /// Whether a variable says where the backing service is.

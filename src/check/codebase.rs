@@ -73,7 +73,7 @@ fn find_secrets(case: &Case<'_>) -> Vec<(RepoPath, &'static str)> {
     found
 }
 
-fn is_key(text: &str) -> bool {
+pub fn is_key(text: &str) -> bool {
     let head = text.trim_start().lines().next().unwrap_or_default().trim_end();
     head.starts_with("-----BEGIN ") && head.ends_with("PRIVATE KEY-----")
 }

@@ -1,8 +1,10 @@
 //! Config: does what varies between deploys come from the environment?
 
+use std::collections::BTreeSet;
+
 use super::case::{Case, Judgement};
 use super::facts::setting::{Origin, is_config_file};
-use super::finding::{Place, Severity};
+use super::finding::{Mark, Place, Severity};
 use super::unknown;
 use crate::error::Result;
 use crate::factor::Factor;
@@ -16,13 +18,25 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     judge_settings(case)?;
     judge_environment_files(case)?;
     judge_imported_files(case)?;
+    judge_keys(case)?;
+    judge_scripts(case)?;
+    drop_development(case);
+    judge_hosts(case);
+    find_mapping(case)?;
     // A file of defaults that the environment overrides is a risk; without that it is the only way.
     if case.has("file-overridden-by-environment") {
-        for id in ["config-file-secret", "config-file-address", "config-file-handle"] {
+        for id in [
+            "config-file-secret",
+            "config-file-credential",
+            "config-file-address",
+            "config-file-handle",
+        ] {
             case.weigh(id, Severity::Risk);
         }
+        keep_telling_defaults(case);
     }
     weigh_by_variables(case)?;
+    weigh_compose(case)?;
     judge_untracked_files(case)?;
     // A default beside a variable that is read is no literal alone.
     let defaulted: Vec<Place> = case.by("secret-default").map(|mark| mark.place.clone()).collect();
@@ -35,7 +49,21 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         matches!(mark.rule.id.as_str(), "secret-literal" | "url-with-password")
             && covers(&mark.place)
     });
+    drop_beside(case, "env-file-tracked", "environment-tracked");
+    // A URL with a password in it is more than an address.
+    drop_beside(case, "config-file-address", "config-file-credential");
     Ok(())
+}
+
+/// Drops the marks of a rule where another one says more of the same line.
+fn drop_beside(case: &mut Case<'_>, id: &str, other: &str) {
+    let places: Vec<Place> = case.by(other).map(|mark| mark.place.clone()).collect();
+    case.drop_marks(|mark| {
+        mark.rule.id == id
+            && places
+                .iter()
+                .any(|place| place.path == mark.place.path && place.line == mark.place.line)
+    });
 }
 
 /// A literal beside a variable that replaces it is an insecure default; alone it is the only way.
@@ -53,6 +81,7 @@ fn weigh_by_variables(case: &mut Case<'_>) -> Result<()> {
     }
     if super::backing_services::has_variable(case) {
         case.weigh("url-with-password", Severity::Risk);
+        case.weigh("config-file-credential", Severity::Risk);
     }
     let reads = case.speaks_for(Factor::Config);
     for mark in case.marks.iter_mut().filter(|mark| mark.rule.id == "env-file-secret") {
@@ -61,10 +90,222 @@ fn weigh_by_variables(case: &mut Case<'_>) -> Result<()> {
             mark.severity = Severity::Risk;
         }
     }
-    // Where nothing is read at all, the address is the configuration that there is.
-    let addresses: Vec<Place> = case.by("port-literal").map(|mark| mark.place.clone()).collect();
-    for place in addresses.into_iter().filter(|_| !reads) {
-        case.mark("address-literal", place, "")?;
+    Ok(())
+}
+
+/// So many places that hang on the environment's name are more than an error page and the log.
+const MANY_SWITCHES: usize = 4;
+/// So many of them say enough.
+const MAX_SWITCHES: usize = 16;
+
+/// What is worth a word only beside something else that is wrong, or where nothing is read at all.
+pub fn weigh_together(case: &mut Case<'_>) -> Result<()> {
+    let reads = case.speaks_for(Factor::Config);
+    let weight = if reads { Severity::Risk } else { Severity::Violation };
+    for place in super::backing_services::handles(case) {
+        case.mark_as("handle-in-code", weight, place, "")?;
+    }
+    // Where nothing is read at all, what stands in the code is the configuration that there is.
+    if !reads {
+        for place in super::backing_services::sqlite_places(case) {
+            case.mark_as("handle-in-code", Severity::Violation, place, "")?;
+        }
+    }
+    drop_beside(case, "handle-in-code", "url-with-password");
+    let is_switch = |mark: &Mark<'_>| mark.rule.id.starts_with("environment-switch");
+    let switches: Vec<Place> =
+        case.marks.iter().filter(|mark| is_switch(mark)).map(|mark| mark.place.clone()).collect();
+    case.drop_marks(|mark| {
+        mark.rule.id == "environment-behaviour"
+            && switches.iter().any(|place| {
+                place.path == mark.place.path
+                    && place.line <= mark.place.line
+                    && mark.place.line <= place.end_line
+            })
+    });
+    // What a browser shows is no behaviour of the service.
+    let mut count = 0;
+    case.marks.retain(|mark| {
+        let path = mark.place.path.as_str();
+        mark.rule.id != "environment-behaviour"
+            || (!path.ends_with(".tsx") && !path.ends_with(".jsx") && {
+                count += 1;
+                count <= MAX_SWITCHES
+            })
+    });
+    let is_broken =
+        case.marks.iter().any(|mark| mark.rule.factor == Factor::Config && mark.is_against());
+    if is_broken || case.by("environment-behaviour").count() >= MANY_SWITCHES {
+        let is_grouped = !switches.is_empty()
+            || case.has("environment-behaviour")
+            || case.has("environment-file");
+        case.weigh("environment-behaviour", Severity::Risk);
+        case.weigh("hosts-any", Severity::Risk);
+        if is_grouped {
+            case.weigh("environment-in-definition", Severity::Risk);
+            case.weigh("environment-in-command", Severity::Risk);
+        }
+    }
+    if is_broken || !reads {
+        let addresses: Vec<Place> =
+            case.by("port-literal").map(|mark| mark.place.clone()).collect();
+        for place in addresses {
+            case.mark("address-literal", place, "")?;
+        }
+    }
+    Ok(())
+}
+
+/// Of the defaults that a variable replaces, one address says what all do, and a secret that is left empty is none.
+fn keep_telling_defaults(case: &mut Case<'_>) {
+    let mut seen = BTreeSet::new();
+    case.marks.retain(|mark| match mark.rule.id.as_str() {
+        "config-file-address" => seen.insert(mark.place.path.clone()),
+        "config-file-secret" => mark.secrets.iter().any(|secret| !secret.is_empty()),
+        _ => true,
+    });
+}
+
+/// The file in which node-config is told which variable replaces which value, and Rocket's, where each has one.
+fn find_mapping(case: &mut Case<'_>) -> Result<()> {
+    let is_mapping = |path: &&RepoPath| {
+        path.file_name().split('.').next() == Some("custom-environment-variables")
+            || path.file_name() == "Rocket.toml"
+    };
+    let found = case.sources.paths().find(is_mapping).cloned();
+    if let Some(path) = found {
+        case.mark("file-overridden-by-environment", Place::line(path, 1), "")?;
+    }
+    Ok(())
+}
+
+/// A private key that git has, and that no test and no example is for.
+fn judge_keys(case: &mut Case<'_>) -> Result<()> {
+    let is_other = |folder: &str| {
+        ["example", "sample", "doc", "test", "fixture", "mock"]
+            .iter()
+            .any(|word| folder.starts_with(word))
+    };
+    let mut found = Vec::new();
+    for (path, source) in case.sources.iter() {
+        let is_tracked_key = source.grammar.is_none()
+            && source.part != super::sources::Part::Test
+            && super::codebase::is_key(&source.text)
+            // What encrypts between a browser and the same machine guards nothing.
+            && !["localhost", "dev", "self", "snakeoil", "test"]
+                .iter()
+                .any(|word| path.file_name().contains(word))
+            && case.sources.is_tracked(path);
+        if is_tracked_key && !super::sources::folders(path).any(is_other) {
+            found.push(path.clone());
+        }
+    }
+    for path in found {
+        let name = path.file_name().to_owned();
+        case.mark("key-tracked", Place::line(path, 1), &name)?;
+    }
+    Ok(())
+}
+
+/// `node --env-file=.env`, `env-cmd`: without the file, nothing starts.
+fn judge_scripts(case: &mut Case<'_>) -> Result<()> {
+    let is_own = |name: &str| {
+        ["dev", "test", "watch", "lint", "local", "debug", "e2e"]
+            .iter()
+            .any(|word| name.contains(word))
+    };
+    let mut found = Vec::new();
+    for app in &case.facts.apps {
+        for script in app.scripts.iter().filter(|script| !is_own(&script.name)) {
+            let words = || script.command.split_whitespace();
+            if words().any(|word| {
+                word == "env-cmd" || word == "--env-file" || word.starts_with("--env-file=")
+            }) && !words().any(|word| word == "docker")
+            {
+                found.push(Place::line(app.manifest.clone(), script.line));
+            }
+        }
+    }
+    for place in found {
+        case.mark("dotenv-mandatory", place, "")?;
+    }
+    Ok(())
+}
+
+/// What only the settings of a development machine say: `settings/local.py` is one finding, and not each line of it.
+fn drop_development(case: &mut Case<'_>) {
+    let is_development = |path: &RepoPath| {
+        let name = path.file_name();
+        let stem = name.strip_suffix(".py").unwrap_or_default();
+        let in_settings = super::sources::folders(path)
+            .last()
+            .is_some_and(|folder| matches!(folder, "settings" | "config" | "configs"));
+        let is_such = |stem: &str| {
+            matches!(stem, "local" | "dev" | "develop" | "development" | "test" | "testing" | "ci")
+        };
+        let named = ["settings_", "config_"].iter().find_map(|start| stem.strip_prefix(start));
+        let ends = ["_settings", "_config"].iter().find_map(|end| stem.strip_suffix(end));
+        in_settings && is_such(stem) || named.or(ends).is_some_and(is_such)
+    };
+    case.drop_marks(|mark| {
+        let is_mode = matches!(
+            mark.rule.id.as_str(),
+            "django-debug"
+                | "django-hosts"
+                | "hosts-empty"
+                | "hosts-any"
+                | "mail-backend-literal"
+                | "mail-service-literal"
+                | "address-of-mail"
+                | "secret-default"
+        );
+        is_mode && is_development(&mark.place.path)
+    });
+}
+
+/// Constants that another place replaces, and what only a server for development takes.
+fn judge_hosts(case: &mut Case<'_>) {
+    if case.has("hosts-read") {
+        case.drop_marks(|mark| mark.rule.id == "hosts-empty");
+    }
+    let has_server = case.facts.runs.iter().any(|run| {
+        ["gunicorn", "uwsgi", "waitress", "hypercorn", "flask run"]
+            .iter()
+            .any(|server| run.main().contains(server))
+    });
+    if has_server {
+        case.drop_marks(|mark| mark.rule.id == "debug-in-run");
+    }
+}
+
+/// The service's own key in the only compose file that there is: no throw-away password of a database.
+fn weigh_compose(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    if facts.settings.iter().any(|setting| setting.origin == Origin::ComposeProduction) {
+        return Ok(());
+    }
+    let rule = case.rules.get("compose-key")?;
+    let is_own_key = |place: &Place| {
+        let name = place.path.as_str().to_lowercase();
+        let is_development =
+            ["dev", "local", "test", "override", "debug"].iter().any(|word| name.contains(word));
+        let such = facts.settings.iter().filter(|setting| setting.place == *place);
+        let mut names = such.map(|setting| setting.name.to_lowercase());
+        !is_development
+            && names.any(|name| {
+                ["secret_key", "jwt", "api_key", "session_secret", "cookie_secret", "private_key"]
+                    .iter()
+                    .any(|word| name.contains(word))
+            })
+    };
+    for mark in &mut case.marks {
+        if mark.rule.id == "compose-secret-in-development" && is_own_key(&mark.place) {
+            let name = facts.settings.iter().find(|setting| setting.place == mark.place);
+            let secrets = std::mem::take(&mut mark.secrets);
+            *mark = Mark::new(rule, mark.place.clone())
+                .about(name.map_or("", |setting| setting.name.as_str()));
+            mark.secrets = secrets;
+        }
     }
     Ok(())
 }
@@ -117,12 +358,16 @@ fn judge_settings(case: &mut Case<'_>) -> Result<()> {
         if own.clone().all(|other| is_tooling(&other.name)) {
             continue;
         }
-        let is_leak = case.by("env-file-secret").any(|mark| mark.place.path == setting.place.path);
+        let is_leak = ["env-file-secret", "env-file-placeholder"]
+            .iter()
+            .flat_map(|id| case.by(id))
+            .any(|mark| mark.place.path == setting.place.path);
         let place = own
             .clone()
             .find(|other| !is_tooling(&other.name))
             .map_or_else(|| setting.place.clone(), |other| other.place.clone());
-        if !is_leak {
+        let is_tool_file = [".toml", ".json"].iter().any(|end| place.path.as_str().ends_with(end));
+        if !is_leak && !is_tool_file {
             case.mark("env-file-tracked", place, setting.place.path.as_str())?;
         }
     }
@@ -173,6 +418,14 @@ fn judge_imported_files(case: &mut Case<'_>) -> Result<()> {
         })
         .map(|mark| mark.place.clone())
         .collect();
+    // `require('config.json')[env]`.
+    let chosen = case.by("environment-switch").map(|mark| mark.place.clone());
+    let is_of_file = |place: &Place| {
+        let text = case.sources.get(&place.path).map_or("", |source| source.text.as_str());
+        let line = super::lines::line(text, place.line);
+        files.iter().any(|path| line.contains(path.file_name()))
+    };
+    let found: Vec<Place> = found.into_iter().chain(chosen.filter(is_of_file)).collect();
     let weighs = ["config-file-secret", "config-file-handle"].iter().any(|id| case.has(id));
     for place in found.into_iter().filter(|_| weighs) {
         case.mark("config-file-imported", place, "")?;

@@ -174,6 +174,7 @@ fn prepare(case: &mut Case<'_>) -> Result<()> {
     dependencies::prepare(case)?;
     config::prepare(case)?;
     backing_services::prepare(case)?;
+    config::weigh_together(case)?;
     processes::prepare(case)?;
     admin_processes::prepare(case)?;
     build_release_run::prepare(case)?;

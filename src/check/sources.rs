@@ -103,7 +103,12 @@ pub struct Sources {
 /// Whether a check reads what stands at `path`.
 #[must_use]
 pub fn wants(path: &RepoPath) -> bool {
-    !is_in_foreign_folder(path) && wants_name(path)
+    (!is_in_foreign_folder(path) || is_cargo_config(path)) && wants_name(path)
+}
+
+/// What cargo is told in a repository: its `[env]` is what the service runs with.
+pub fn is_cargo_config(path: &RepoPath) -> bool {
+    path.as_str() == ".cargo/config.toml"
 }
 
 fn is_in_foreign_folder(path: &RepoPath) -> bool {
@@ -184,6 +189,8 @@ fn is_dot_file(name: &str) -> bool {
                 | ".node-version"
                 | ".tool-versions"
                 | ".sequelizerc"
+                | ".secrets"
+                | ".envrc"
         )
 }
 
@@ -246,7 +253,7 @@ impl Sources {
             if folder.name != folder_of(&path) {
                 folder = Folder::of(&path);
             }
-            if folder.is_foreign || !wants_name(&path) {
+            if (folder.is_foreign && !is_cargo_config(&path)) || !wants_name(&path) {
                 continue;
             }
             match entry {
@@ -383,7 +390,9 @@ fn read_source(
         if text.len() > MAX_SOURCE {
             return (None, Some("it is too large to be written by a person"));
         }
-        if text.len() > 4 * MAX_LINE && text.len() / (count_lines(&text) + 1) > MAX_LINE {
+        let is_wide = text.len() > 4 * MAX_LINE && text.len() / (count_lines(&text) + 1) > MAX_LINE;
+        // A picture for the terminal is as wide, and no program that makes bundles writes one.
+        if is_wide && !text.contains('\x1b') {
             part = Part::Foreign;
         }
     }
@@ -447,7 +456,7 @@ impl FolderKind {
         let is_in = |names: &[&str]| names.contains(&name);
         if is_in(&FOREIGN_FOLDERS) || is_in(&EXAMPLE_FOLDERS) {
             Some(Self::Foreign)
-        } else if is_in(&TEST_FOLDERS) {
+        } else if is_in(&TEST_FOLDERS) || name.ends_with("_tests") || name.ends_with("-tests") {
             Some(Self::Test)
         } else if is_in(&FRONTEND_FOLDERS) {
             Some(Self::Frontend)
@@ -508,7 +517,9 @@ fn part_in(kind: Option<FolderKind>, path: &RepoPath) -> Part {
             stem,
             "manage" | "setup" | "fabfile" | "gulpfile" | "Gruntfile" | "build" | "seeder"
         )
-        || has_infix(&["config"]);
+        || has_infix(&["config"])
+        // `.eslintrc.js`: it tells a tool.
+        || (stem.is_empty() && (name.ends_with("js") || name.ends_with("ts")));
     let is_shell = [".sh", "Procfile"].iter().any(|end| name.ends_with(end));
     let kind = match kind {
         // A script of the shell does not run in a browser: what else the folders say counts.
@@ -519,6 +530,7 @@ fn part_in(kind: Option<FolderKind>, path: &RepoPath) -> Part {
         kind => kind,
     };
     match kind {
+        Some(FolderKind::Foreign) if is_cargo_config(path) => Part::Service,
         Some(FolderKind::Foreign) => Part::Foreign,
         _ if is_test_name => Part::Test,
         Some(FolderKind::Test) => Part::Test,

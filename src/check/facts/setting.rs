@@ -7,7 +7,7 @@ use super::compose::is_compose;
 use crate::check::document::Node;
 use crate::check::finding::Place;
 use crate::check::lines::numbered;
-use crate::check::sources::{Part, Sources, folders};
+use crate::check::sources::{Part, Sources, folders, is_cargo_config};
 use crate::tree::RepoPath;
 
 /// Which kind of file a setting stands in.
@@ -57,7 +57,9 @@ pub fn is_example(name: &str) -> bool {
 pub fn is_config_file(path: &RepoPath) -> bool {
     let name = path.file_name().to_lowercase();
     let Some((stem, end)) = name.rsplit_once('.') else { return false };
-    if !matches!(end, "json" | "toml" | "yaml" | "yml") || is_example(&name) {
+    // There, the values are the names of variables.
+    let is_mapping = stem == "custom-environment-variables";
+    if !matches!(end, "json" | "toml" | "yaml" | "yml") || is_example(&name) || is_mapping {
         return false;
     }
     let is_config_name = matches!(
@@ -81,15 +83,38 @@ pub fn is_config_file(path: &RepoPath) -> bool {
     (is_config_name || is_in_config) && !folders(path).any(|folder| folder.starts_with('.'))
 }
 
+/// Whether variables stand there, a line each, that a shell or a library takes from it.
+fn is_env_file(path: &RepoPath) -> bool {
+    let name = path.file_name();
+    let is_named = name.starts_with(".env")
+        || name.ends_with(".env")
+        || matches!(name, ".flaskenv" | ".secrets");
+    // What a test or an editor's container is made from, nobody deploys.
+    is_named && !name.contains("test") && !folders(path).any(|folder| folder == ".devcontainer")
+}
+
+/// Whether it is one of the INI files that services are configured by.
+fn is_ini_file(path: &RepoPath) -> bool {
+    let stem = path.file_name().strip_suffix(".ini");
+    stem.is_some_and(|stem| {
+        matches!(
+            stem,
+            "alembic" | "config" | "settings" | "app" | "database" | "development" | "production"
+        )
+    })
+}
+
 /// Reads all of them.
 pub fn read(sources: &Sources, facts: &mut Facts) {
     let mut settings = Vec::new();
     for (path, source) in sources.iter() {
-        let name = path.file_name();
-        let is_env = name.starts_with(".env") || name.ends_with(".env") || name == ".flaskenv";
-        if is_env && sources.is_tracked(path) && source.part != Part::Test {
-            let origin = if is_example(name) { Origin::Example } else { Origin::Env };
+        if is_env_file(path) && sources.is_tracked(path) && source.part != Part::Test {
+            let is_example = is_example(path.file_name());
+            let origin = if is_example { Origin::Example } else { Origin::Env };
             settings.extend(read_env(path, &source.text, origin));
+        } else if is_ini_file(path) && source.part == Part::Service {
+            let read = read_env(path, &source.text, Origin::File).into_iter();
+            settings.extend(read.filter(|setting| !setting.value.is_empty()));
         }
     }
     for image in &facts.images {
@@ -111,6 +136,10 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
                     value.unwrap_or_default(),
                 ));
             }
+        } else if is_cargo_config(path) || path.file_name() == "nodemon.json" {
+            if let Some(environment) = node.at(&["env"]) {
+                read_pairs(path, environment, Origin::Env, &mut settings);
+            }
         } else if is_compose(path) {
             read_compose(path, node, &mut settings);
         } else if is_config_file(path) {
@@ -118,8 +147,10 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
             settings.extend(leaves.map(|(keys, line, value)| {
                 setting(Origin::File, Place::line(path.clone(), line), &keys.join("."), value)
             }));
-        } else if matches!(path.file_name(), "fly.toml" | "app.yaml" | "render.yaml")
-            || node.get("apiVersion").is_some() && node.get("kind").is_some()
+        } else if matches!(
+            path.file_name(),
+            "fly.toml" | "app.yaml" | "render.yaml" | "vercel.json"
+        ) || node.get("apiVersion").is_some() && node.get("kind").is_some()
         {
             read_platform(path, node, &mut settings);
         }
@@ -201,7 +232,8 @@ fn read_compose(path: &RepoPath, node: &Node, settings: &mut Vec<Setting>) {
 fn read_pairs(path: &RepoPath, node: &Node, origin: Origin, settings: &mut Vec<Setting>) {
     let place = |line| Place::line(path.clone(), line);
     for entry in node.entries() {
-        let value = entry.value.text().unwrap_or_default();
+        let value = entry.value.text().or_else(|| entry.value.text_at(&["value"]));
+        let value = value.unwrap_or_default();
         settings.push(setting(origin, place(entry.line), &entry.key, value));
     }
     for item in node.items() {
