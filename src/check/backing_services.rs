@@ -7,6 +7,20 @@ use super::unknown;
 use crate::error::Result;
 use crate::factor::Factor;
 
+/// What stands on the line of a value that is taken where a variable says nothing.
+const IS_DEFAULT: [&str; 10] = [
+    "environ",
+    "getenv",
+    "process.env.",
+    "env::var",
+    "env(",
+    "config(",
+    "unwrap_or",
+    "field(",
+    "||",
+    "??",
+];
+
 /// Packages that talk to a backing service.
 pub const CLIENTS: [&str; 74] = [
     "mongoose",
@@ -132,9 +146,8 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             }
         }
     }
-    if has_variable(case) {
-        drop_defaults(case);
-    } else {
+    drop_defaults(case);
+    if !has_variable(case) {
         for place in sqlite_places(case) {
             case.mark("sqlite-file", place, "")?;
         }
@@ -145,27 +158,24 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
 /// A literal that a variable replaces is a default for development. One of another kind of service is none: a
 /// database's URL says nothing of where Redis is.
 fn drop_defaults(case: &mut Case<'_>) {
-    let line = |place: &Place| -> &str {
-        case.sources
-            .get(&place.path)
-            .map_or("", |source| super::lines::line(&source.text, place.line))
-    };
-    let variables: Vec<String> =
-        case.by("handle-from-environment").map(|mark| line(&mark.place).to_lowercase()).collect();
+    let variables = variables(case);
+    let has_database = has_variable(case);
+    let reads =
+        |words: &[&str]| variables.iter().any(|text| words.iter().any(|word| text.contains(word)));
     let is_replaced = |mark: &Mark<'_>| {
-        let handle = mark.secrets.first().map_or("", String::as_str);
-        let words: &[&str] = if handle.starts_with("redis") {
-            &["redis", "cache", "broker", "celery", "queue"]
+        let handle =
+            mark.secrets.first().map_or("", String::as_str).trim_start_matches(['"', '\'']);
+        let beside = text_of(case, &mark.place);
+        let is_read = if handle.starts_with("redis") {
+            reads(&["redis", "cache", "broker", "celery", "queue"])
         } else if handle.starts_with("amqp") {
-            &["amqp", "rabbit", "broker", "celery"]
+            reads(&["amqp", "rabbit", "broker", "celery"])
         } else {
-            return true;
+            has_database
         };
-        let stands_beside = line(&mark.place);
-        variables.iter().any(|text| words.iter().any(|word| text.contains(word)))
-            || ["env", "default", "unwrap_or", "config", "Field(", "||", "??", " or "]
-                .iter()
-                .any(|word| stands_beside.contains(word))
+        // `'…://user:' + process.env.PASSWORD + '@host'` has the host all the same.
+        let is_whole = !beside.contains("+ process.env") && !beside.contains("+ os.environ");
+        is_read || is_whole && IS_DEFAULT.iter().any(|word| beside.contains(word))
     };
     let replaced: Vec<Place> = case
         .by("handle-literal")
@@ -173,7 +183,23 @@ fn drop_defaults(case: &mut Case<'_>) {
         .map(|mark| mark.place.clone())
         .collect();
     case.drop_marks(|mark| mark.rule.id == "handle-literal" && replaced.contains(&mark.place));
-    case.weigh("handle-literal", Severity::Risk);
+    // The database's is read: it holds in part.
+    if has_database {
+        case.weigh("handle-literal", Severity::Risk);
+    }
+}
+
+/// The lines that read a handle, in lower case.
+fn variables(case: &Case<'_>) -> Vec<String> {
+    case.by("handle-from-environment").map(|mark| text_of(case, &mark.place)).collect()
+}
+
+/// The lines of a place, in lower case.
+fn text_of(case: &Case<'_>, place: &Place) -> String {
+    let text = case.sources.get(&place.path).map_or("", |source| source.text.as_str());
+    let count = place.end_line + 1 - place.line;
+    let lines = text.lines().skip(place.line.saturating_sub(1)).take(count);
+    lines.collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// `host` beside `dialect`: the settings of one connection, whatever the group is called.
@@ -194,9 +220,12 @@ pub fn handles(case: &Case<'_>) -> Vec<Place> {
     literals.iter().flat_map(|id| case.by(id)).map(|mark| mark.place.clone()).collect()
 }
 
-/// Whether a variable says where the backing service is.
+/// Whether a variable says where the database is: where mail is sent, or what Redis is asked, says nothing of that.
 pub fn has_variable(case: &Case<'_>) -> bool {
-    case.has("handle-from-environment") || case.has("handle-in-prisma")
+    let names =
+        ["database", "db", "mongo", "postgres", "pg", "mysql", "maria", "sql", "dsn", "typeorm"];
+    case.has("handle-in-prisma")
+        || variables(case).iter().any(|text| names.iter().any(|name| text.contains(name)))
 }
 
 /// Where `SQLite` is taken, whatever a switch says.
