@@ -222,7 +222,7 @@ fn describe(
                 line: mark.place.line,
                 polarity: mark.rule.polarity,
                 rule: mark.rule.id.clone(),
-                message: secrets.mask(&mark.message),
+                message: word(mark, secrets),
             };
             (if mark.rule.polarity == Polarity::For { Severity::Info } else { mark.severity }, said)
         })
@@ -238,8 +238,21 @@ fn describe(
     FactorReport {
         factor,
         verdict: judgement.verdict,
-        reason: secrets.mask(&judgement.reason),
+        reason: if case.rules.all().iter().any(|rule| rule.message == judgement.reason) {
+            judgement.reason.clone()
+        } else {
+            secrets.mask(&judgement.reason)
+        },
         evidence: against,
+    }
+}
+
+/// The message of a mark. What a rule says by itself has no secret in it, though one may be an everyday word.
+fn word(mark: &Mark<'_>, secrets: &Secrets) -> String {
+    if mark.message == mark.rule.message {
+        mark.message.clone()
+    } else {
+        secrets.mask(&mark.message)
     }
 }
 
@@ -253,7 +266,7 @@ fn find(case: &Case<'_>, mark: &Mark<'_>, secrets: &Secrets) -> Finding {
         severity: mark.severity,
         confidence: mark.rule.confidence,
         place: mark.place.clone(),
-        message: secrets.mask(&mark.message),
+        message: word(mark, secrets),
         why: mark.rule.why.clone(),
         fix: mark.rule.fix.clone(),
         frame: secrets.mask(&shown),

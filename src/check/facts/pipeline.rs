@@ -116,7 +116,7 @@ fn read_bitbucket(path: &RepoPath, node: &Node, found: &mut Pipeline) {
 }
 
 /// A backing service, or the runtime that a job has: `cimg/node:18.4`, `image: python:3.12`, `name: redis:7`.
-fn read_image(path: &RepoPath, node: &Node, found: &mut Pipeline) {
+pub fn read_image(path: &RepoPath, node: &Node, found: &mut Pipeline) {
     let entry = node.get("image").or_else(|| node.get("name"));
     let (line, text) = match (node.text(), entry) {
         (Some(text), _) => (node.line, text),

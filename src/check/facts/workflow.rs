@@ -93,6 +93,9 @@ fn read_jobs(path: &RepoPath, node: &Node, found: &mut Pipeline) {
                 found.backing.push(Backing { place, engine, version });
             }
         }
+        if let Some(container) = job.value.at(&["container"]) {
+            super::pipeline::read_image(path, container, found);
+        }
         let matrix = job.value.at(&["strategy", "matrix"]);
         let steps = job.value.at(&["steps"]).map(Node::items).unwrap_or_default();
         let is_of_tool = installs_tool_only(steps);
