@@ -35,7 +35,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         }
         keep_telling_defaults(case);
     }
-    weigh_by_variables(case)?;
+    weigh_by_variables(case);
     weigh_compose(case)?;
     judge_untracked_files(case)?;
     // A default beside a variable that is read is no literal alone.
@@ -67,7 +67,7 @@ fn drop_beside(case: &mut Case<'_>, id: &str, other: &str) {
 }
 
 /// A literal beside a variable that replaces it is an insecure default; alone it is the only way.
-fn weigh_by_variables(case: &mut Case<'_>) -> Result<()> {
+fn weigh_by_variables(case: &mut Case<'_>) {
     let reading: Vec<RepoPath> =
         case.by("reads-secret").map(|mark| mark.place.path.clone()).collect();
     for mark in &mut case.marks {
@@ -90,7 +90,6 @@ fn weigh_by_variables(case: &mut Case<'_>) -> Result<()> {
             mark.severity = Severity::Risk;
         }
     }
-    Ok(())
 }
 
 /// So many places that hang on the environment's name are more than an error page and the log.

@@ -107,6 +107,7 @@ pub fn wants(path: &RepoPath) -> bool {
 }
 
 /// What cargo is told in a repository: its `[env]` is what the service runs with.
+#[must_use]
 pub fn is_cargo_config(path: &RepoPath) -> bool {
     path.as_str() == ".cargo/config.toml"
 }
