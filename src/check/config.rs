@@ -112,12 +112,21 @@ const ANY_CODE: [&str; 16] = [
     "default", "app", "self", "std", "settings",
 ];
 
-/// The words of a place's line, in lower case, that tell what it is about.
+/// The words of the names in a place's line, in lower case, that tell which secret it is about.
 fn words_at(case: &Case<'_>, place: &Place) -> BTreeSet<String> {
     let text = case.sources.get(&place.path).map_or("", |source| source.text.as_str());
+    let line = super::lines::line(text, place.line);
+    let names: Vec<&str> =
+        line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+    let is_of_secret = |name: &&&str| {
+        let lower = name.to_lowercase();
+        ANY_SECRET.iter().chain(&["jwt"]).any(|word| lower.contains(word))
+    };
+    let of_secret: Vec<&str> = names.iter().filter(is_of_secret).copied().collect();
+    let told = if of_secret.is_empty() { names } else { of_secret }.join(" ");
     let mut spaced = String::new();
     let mut was_lower = false;
-    for letter in super::lines::line(text, place.line).chars() {
+    for letter in told.chars() {
         if was_lower && letter.is_uppercase() {
             spaced.push(' ');
         }

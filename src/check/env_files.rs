@@ -1,7 +1,5 @@
 //! Files of variables that a definition or the code takes along: what stands in them is what a deploy has.
 
-use std::collections::BTreeMap;
-
 use super::case::Case;
 use super::document::Node;
 use super::facts::compose::is_compose;
@@ -47,8 +45,8 @@ fn examples<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a RepoPath> {
 }
 
 /// The files of variables that compose files and images name, each with where.
-fn definitions(case: &Case<'_>) -> BTreeMap<RepoPath, Option<Place>> {
-    let mut found = BTreeMap::new();
+fn definitions(case: &Case<'_>) -> Vec<(RepoPath, Option<Place>)> {
+    let mut found = Vec::new();
     let mut add = |folder: &str, name: &str, place: Place| {
         let name = name.trim_start_matches("./");
         let is_such = |setting: &&Setting| {
@@ -56,7 +54,7 @@ fn definitions(case: &Case<'_>) -> BTreeMap<RepoPath, Option<Place>> {
                 && setting.place.path.as_str().strip_prefix(folder) == Some(name)
         };
         if let Some(setting) = case.facts.settings.iter().find(is_such) {
-            found.entry(setting.place.path.clone()).or_insert(Some(place));
+            found.push((setting.place.path.clone(), Some(place)));
         }
     };
     for (path, node) in case.facts.documents(is_compose) {
