@@ -23,7 +23,12 @@ pub fn judge(case: &mut Case<'_>) -> Result<()> {
         );
     }
     for (path, place) in taken {
-        if !has_secret(case, &path)? {
+        // The one that each developer has is looked for where it is copied into an image alone.
+        let is_common = place.as_ref().is_some_and(|place| {
+            matches!(path.file_name(), ".env" | ".secrets")
+                && super::facts::compose::is_compose(&place.path)
+        });
+        if is_common || !has_secret(case, &path)? {
             continue;
         }
         mark_example(case, &path)?;
@@ -46,7 +51,7 @@ fn examples<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a RepoPath> {
 
 /// The files of variables that compose files and images name, each with where.
 fn definitions(case: &Case<'_>) -> Vec<(RepoPath, Option<Place>)> {
-    let mut found = Vec::new();
+    let mut found: Vec<(RepoPath, Option<Place>)> = Vec::new();
     let mut add = |folder: &str, name: &str, place: Place| {
         let name = name.trim_start_matches("./");
         let is_such = |setting: &&Setting| {
@@ -58,7 +63,9 @@ fn definitions(case: &Case<'_>) -> Vec<(RepoPath, Option<Place>)> {
         }
     };
     for (path, node) in case.facts.documents(is_compose) {
-        for service in node.at(&["services"]).map(Node::entries).unwrap_or_default() {
+        // What only starts a database beside the service is another matter.
+        let services = node.at(&["services"]).map(Node::entries).unwrap_or_default();
+        for service in services.iter().filter(|service| service.value.get("build").is_some()) {
             let Some(files) = service.value.get("env_file") else { continue };
             if let Some(name) = files.value.text() {
                 add(folder_of(path), name, Place::line(path.clone(), files.line));
@@ -101,7 +108,13 @@ fn is_secret(pattern: &super::rule::SettingPattern, setting: &Setting) -> bool {
         && !value.chars().all(|letter| letter.is_ascii_digit())
         // A URL without a password says where, and opens nothing.
         && (!value.contains("://") || value.contains('@'));
-    is_named && !is_other && is_value
+    // One that some other service has to give is made up here; the service's own is taken as it stands.
+    let is_own = ["session", "jwt", "secret_key", "cookie"].iter().any(|word| name.contains(word));
+    let lower = value.to_lowercase();
+    let is_made_up =
+        ["xxx", "your", "placeholder", "change"].iter().any(|word| lower.contains(word))
+            || ["-key", "-secret", "-password", "_here"].iter().any(|end| lower.ends_with(end));
+    is_named && !is_other && is_value && (is_own || !is_made_up)
 }
 
 /// Marks each secret of an example that something starts with; those of other files are marked by their own rules.
