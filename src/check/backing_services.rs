@@ -1,11 +1,12 @@
 //! Backing services: is each attached by a handle in the configuration?
 
 use super::case::{Case, Judgement};
-use super::facts::setting::Origin;
+use super::facts::setting::{Origin, is_config_file};
 use super::finding::{Mark, Place, Severity, Verdict};
 use super::unknown;
 use crate::error::Result;
 use crate::factor::Factor;
+use crate::tree::RepoPath;
 
 /// What stands on the line of a value that is taken where a variable says nothing.
 const IS_DEFAULT: [&str; 10] = [
@@ -123,6 +124,26 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             }
         }
     }
+    // node-config answers from its file, as long as nothing maps a variable on it.
+    let is_default = |path: &RepoPath| {
+        path.file_name().split('.').next() == Some("default") && is_config_file(path)
+    };
+    if facts.declares(&["config"])
+        && !case.has("file-overridden-by-environment")
+        && case.sources.paths().any(is_default)
+    {
+        let from_file: Vec<Place> = case
+            .by("handle-from-environment")
+            .filter(|mark| text_of(case, &mark.place).contains("config.get("))
+            .map(|mark| mark.place.clone())
+            .collect();
+        case.drop_marks(|mark| {
+            mark.rule.id == "handle-from-environment" && from_file.contains(&mark.place)
+        });
+        for place in from_file {
+            case.mark("handle-from-file", place, "")?;
+        }
+    }
     // A handle in a tracked file, with no variable that replaces it.
     let replaces = case.has("file-overridden-by-environment")
         || case.has("handle-from-environment")
@@ -166,13 +187,14 @@ fn drop_defaults(case: &mut Case<'_>) {
         let handle =
             mark.secrets.first().map_or("", String::as_str).trim_start_matches(['"', '\'']);
         let beside = text_of(case, &mark.place);
-        let is_read = if handle.starts_with("redis") {
-            reads(&["redis", "cache", "broker", "celery", "queue"])
-        } else if handle.starts_with("amqp") {
-            reads(&["amqp", "rabbit", "broker", "celery"])
-        } else {
-            has_database
-        };
+        let is_read =
+            if handle.starts_with("redis") || handle.is_empty() && beside.contains("redis") {
+                reads(&["redis", "cache", "broker", "celery", "queue"])
+            } else if handle.starts_with("amqp") {
+                reads(&["amqp", "rabbit", "broker", "celery"])
+            } else {
+                has_database
+            };
         // `'…://user:' + process.env.PASSWORD + '@host'` has the host all the same.
         let is_whole = !beside.contains("+ process.env") && !beside.contains("+ os.environ");
         is_read || is_whole && IS_DEFAULT.iter().any(|word| beside.contains(word))

@@ -19,6 +19,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     judge_environment_files(case)?;
     judge_imported_files(case)?;
     judge_keys(case)?;
+    super::env_files::judge(case)?;
     judge_scripts(case)?;
     drop_development(case);
     judge_hosts(case);
@@ -68,14 +69,24 @@ fn drop_beside(case: &mut Case<'_>, id: &str, other: &str) {
 
 /// A literal beside a variable that replaces it is an insecure default; alone it is the only way.
 fn weigh_by_variables(case: &mut Case<'_>) {
-    let reading: Vec<RepoPath> =
-        case.by("reads-secret").map(|mark| mark.place.path.clone()).collect();
-    for mark in &mut case.marks {
-        let is_literal = matches!(
-            mark.rule.id.as_str(),
-            "secret-literal" | "secret-literal-in-script" | "secret-literal-in-rust"
-        );
-        if is_literal && reading.contains(&mark.place.path) {
+    let reading: Vec<(RepoPath, BTreeSet<String>)> = case
+        .by("reads-secret")
+        .map(|mark| (mark.place.path.clone(), words_at(case, &mark.place)))
+        .collect();
+    let is_replaced = |mark: &Mark<'_>| {
+        let mut own = words_at(case, &mark.place);
+        for secret in &mark.secrets {
+            own.retain(|word| !secret.to_lowercase().contains(word.as_str()));
+        }
+        reading.iter().any(|(path, words)| *path == mark.place.path && are_of_one(&own, words))
+    };
+    let replaced: Vec<bool> = case
+        .marks
+        .iter()
+        .map(|mark| mark.rule.id.starts_with("secret-literal") && is_replaced(mark))
+        .collect();
+    for (mark, is_replaced) in case.marks.iter_mut().zip(replaced) {
+        if is_replaced {
             mark.severity = Severity::Risk;
         }
     }
@@ -90,6 +101,55 @@ fn weigh_by_variables(case: &mut Case<'_>) {
             mark.severity = Severity::Risk;
         }
     }
+}
+
+/// What every secret is called.
+const ANY_SECRET: [&str; 9] =
+    ["secret", "password", "pass", "passwd", "pwd", "key", "api", "token", "private"];
+/// What stands around any of them.
+const ANY_CODE: [&str; 16] = [
+    "process", "env", "os", "environ", "get", "getenv", "config", "const", "let", "var", "string",
+    "default", "app", "self", "std", "settings",
+];
+
+/// The words of the names in a place's line, in lower case, that tell which secret it is about.
+fn words_at(case: &Case<'_>, place: &Place) -> BTreeSet<String> {
+    let text = case.sources.get(&place.path).map_or("", |source| source.text.as_str());
+    let line = super::lines::line(text, place.line);
+    let names: Vec<&str> =
+        line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+    let is_of_secret = |name: &&&str| {
+        let lower = name.to_lowercase();
+        ANY_SECRET.iter().chain(&["jwt"]).any(|word| lower.contains(word))
+    };
+    let of_secret: Vec<&str> = names.iter().filter(is_of_secret).copied().collect();
+    let told = if of_secret.is_empty() { names } else { of_secret }.join(" ");
+    let mut spaced = String::new();
+    let mut was_lower = false;
+    for letter in told.chars() {
+        if was_lower && letter.is_uppercase() {
+            spaced.push(' ');
+        }
+        was_lower = letter.is_lowercase();
+        spaced.extend(letter.to_lowercase());
+    }
+    spaced
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| word.len() > 1 && !ANY_CODE.contains(word))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether a literal and a variable are the same secret: `jwtSecret` is not `STRIPE_SECRET`, and may be `SECRET`.
+fn are_of_one(literal: &BTreeSet<String>, variable: &BTreeSet<String>) -> bool {
+    let own = |words: &BTreeSet<String>| -> BTreeSet<String> {
+        words.iter().filter(|word| !ANY_SECRET.contains(&word.as_str())).cloned().collect()
+    };
+    let (one, other) = (own(literal), own(variable));
+    if one.is_empty() || other.is_empty() {
+        return !literal.is_disjoint(variable);
+    }
+    !one.is_disjoint(&other)
 }
 
 /// So many places that hang on the environment's name are more than an error page and the log.
@@ -137,9 +197,12 @@ pub fn weigh_together(case: &mut Case<'_>) -> Result<()> {
     if is_broken || case.by("environment-behaviour").count() >= MANY_SWITCHES {
         let is_grouped = !switches.is_empty()
             || case.has("environment-behaviour")
-            || case.has("environment-file");
+            || ["environment-file", "environment-class", "environment-table"]
+                .iter()
+                .any(|id| case.has(id));
         case.weigh("environment-behaviour", Severity::Risk);
         case.weigh("hosts-any", Severity::Risk);
+        case.weigh("docs-address", Severity::Risk);
         if is_grouped {
             case.weigh("environment-in-definition", Severity::Risk);
             case.weigh("environment-in-command", Severity::Risk);

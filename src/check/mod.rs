@@ -20,6 +20,7 @@ mod dependencies;
 mod dev_prod_parity;
 mod disposability;
 pub mod document;
+mod env_files;
 pub mod facts;
 pub mod finding;
 pub mod language;

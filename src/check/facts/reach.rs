@@ -76,7 +76,7 @@ const PYTHON_ENTRIES: [&str; 10] = [
 const MAX_IMPORT: usize = 200;
 static SCRIPT_IMPORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"(?-u:\b)(?:require\s*\(\s*|import\s*\(\s*|from\s+|import\s+)["'`]([^"'`\n]+)["'`]|(?:__dirname|import\.meta\.dirname),?\s*\+?\s*["']([\w./-]{2,})["']"#,
+        r#"(?-u:\b)(?:require\s*\(\s*|import\s*\(\s*|from\s+|import\s+)["'`]([^"'`\n]+)["'`]|(?:__dirname|import\.meta\.(?:dirname|url)),?\s*\+?\s*["']([\w./-]{2,})["']"#,
     )
     .ok()
 });
@@ -637,6 +637,17 @@ impl<'s> Resolver<'s> {
                 };
                 found.extend(look_up(&full));
             }
+        }
+        // Flask takes settings by the name of a module, or of a class in one.
+        for (at, call) in text.match_indices("from_object(") {
+            let argument = text[at + call.len()..].trim_start().trim_start_matches('f');
+            let name = argument.strip_prefix(['"', '\'']).unwrap_or("config");
+            let end = name
+                .find(|letter: char| letter != '.' && letter != '_' && !letter.is_alphanumeric());
+            let name = name[..end.unwrap_or(name.len())].trim_end_matches('.');
+            let module = name.rsplit_once('.').map_or(name, |(module, _)| module);
+            found.extend(self.module(folder, name));
+            found.extend(self.module(folder, module));
         }
         found
     }

@@ -59,7 +59,12 @@ pub fn is_config_file(path: &RepoPath) -> bool {
     let Some((stem, end)) = name.rsplit_once('.') else { return false };
     // There, the values are the names of variables.
     let is_mapping = stem == "custom-environment-variables";
-    if !matches!(end, "json" | "toml" | "yaml" | "yml") || is_example(&name) || is_mapping {
+    // node-config and its like start from what stands there.
+    let is_default = stem == "default";
+    if !matches!(end, "json" | "toml" | "yaml" | "yml")
+        || !is_default && is_example(&name)
+        || is_mapping
+    {
         return false;
     }
     let is_config_name = matches!(
