@@ -2,13 +2,13 @@
 
 use super::case::{Case, Judgement};
 use super::facts::run::{Kind, Role, Run, Step, is_migration};
-use super::finding::{Place, Verdict};
+use super::finding::{Place, Severity, Verdict};
 use super::language::Language;
 use super::unknown;
 use crate::error::Result;
 
 /// Servers and frameworks that drain on SIGTERM by themselves.
-const GRACEFUL: [&str; 10] = [
+const GRACEFUL: [&str; 11] = [
     "gunicorn",
     "uvicorn",
     "hypercorn",
@@ -19,6 +19,7 @@ const GRACEFUL: [&str; 10] = [
     "celery",
     "fastapi run",
     "fastapi dev",
+    "fastify start",
 ];
 
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
@@ -32,6 +33,21 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     // Where nothing is drained, or a framework listens by itself, Ctrl-C is no matter.
     if !handles || case.has("hears-sigterm") || case.has("actix-is-graceful") {
         case.drop_marks(|mark| mark.rule.id == "hears-interrupt-only");
+    }
+    // Who turns the signals of a framework off to hear them himself, stops it himself.
+    let stops = |path| {
+        let source = case.sources.get(path);
+        source.is_some_and(|source| source.text.contains(".stop(true)"))
+    };
+    if case.has("hears-sigterm") && facts.reach.served().any(stops) {
+        case.drop_marks(|mark| mark.rule.id == "signals-disabled");
+    }
+    if facts.servers().iter().any(|run| run.main().contains("fastify start")) {
+        case.weigh("no-sigterm-handler", Severity::Risk);
+    }
+    let threads: Vec<Place> = case.by("thread-in-web").map(|mark| mark.place.clone()).collect();
+    for place in threads {
+        case.mark("thread-lost", place, "")?;
     }
     if facts.declares(&["rocket"])
         && let Some(app) = facts.apps.iter().find(|app| app.declares("rocket"))
@@ -54,7 +70,9 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
                 case.mark("shell-hides-signals", place, main)?;
             }
         }
-        if run.through.iter().any(|program| program == "npm") && run.kind != Kind::Procfile {
+        let is_manager = run.through.iter().any(|program| program == "npm")
+            || ["npm ", "yarn ", "pnpm "].iter().any(|program| main.starts_with(program));
+        if is_manager && run.kind != Kind::Procfile {
             case.mark("manager-hides-signals", run.place.clone(), "")?;
         }
     }
@@ -111,6 +129,13 @@ fn is_work(command: &str) -> bool {
         "prisma generate",
         "apidoc",
         "webpack",
+        "sass ",
+        "tailwindcss",
+        "postcss ",
+        "gulp",
+        "grunt",
+        "yarn install",
+        "pnpm install",
         "npm install",
         "npm ci",
         "pip install",

@@ -244,9 +244,12 @@ fn rust_reach(path: &RepoPath, apps: &Apps<'_>) -> Reached {
             ["server", "web", "api", "main", "app"].iter().any(|word| name.contains(word));
         return if is_server { Reached::Served } else { Reached::Task };
     }
-    let is_tool = ["cli", "xtask", "migration", "migrations", "tools"]
-        .iter()
-        .any(|name| folders(&own.manifest).any(|folder| folder == *name));
+    let is_tool = folders(&own.manifest).any(|folder| {
+        matches!(folder, "cli" | "xtask" | "migration" | "migrations" | "tools")
+            || folder.split(['-', '_']).any(|word| {
+                matches!(word, "smoke" | "test" | "tests" | "bench" | "benches" | "fuzz" | "xtask")
+            })
+    });
     if is_tool { Reached::Task } else { Reached::Served }
 }
 
@@ -563,7 +566,10 @@ impl<'s> Resolver<'s> {
                     continue;
                 };
                 let below = format!("{below}/");
-                found.extend(self.sources.code_below(&below).map(|(path, ..)| path.clone()));
+                // What is run by hand lies there as well, and is loaded by nobody.
+                let loaded = self.sources.code_below(&below);
+                let loaded = loaded.filter(|(_, source, _)| source.part != Part::Task);
+                found.extend(loaded.map(|(path, ..)| path.clone()));
             }
         }
         found
