@@ -42,7 +42,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     if case.has("hears-sigterm") && facts.reach.served().any(stops) {
         case.drop_marks(|mark| mark.rule.id == "signals-disabled");
     }
-    if facts.servers().iter().any(|run| run.main().contains("fastify start")) {
+    if facts.runs.iter().any(|run| run.role == Role::Web && run.main().contains("fastify start")) {
         case.weigh("no-sigterm-handler", Severity::Risk);
     }
     let threads: Vec<Place> = case.by("thread-in-web").map(|mark| mark.place.clone()).collect();
@@ -78,7 +78,9 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     }
     let is_web_of_procfile = |run: &&Run| run.kind == Kind::Procfile && run.role == Role::Web;
     let webs = facts.runs.iter().filter(is_web_of_procfile).chain(facts.servers());
-    for place in webs.flat_map(works_before) {
+    let migrating: Vec<&Place> = case.by("run-migrates").map(|mark| &mark.place).collect();
+    let places: Vec<Place> = webs.flat_map(|run| works_before(run, &migrating)).collect();
+    for place in places {
         case.mark("works-before-serving", place, "")?;
     }
     Ok(())
@@ -98,7 +100,7 @@ fn shell_places(run: &Run) -> Vec<Place> {
 }
 
 /// The steps before the one that serves that take time: migrations, builds, data that is loaded.
-fn works_before(run: &Run) -> Vec<Place> {
+fn works_before(run: &Run, migrating: &[&Place]) -> Vec<Place> {
     let is_script = |step: &Step| step.place.path.file_name() == "package.json";
     run.steps
         .iter()
@@ -109,7 +111,9 @@ fn works_before(run: &Run) -> Vec<Place> {
             run.is_shell || run.kind == Kind::Kubernetes || step.place.path != run.place.path
         })
         .filter(|step| run.is_definition() || is_script(step) && !is_migration(&step.text))
-        .filter(|step| is_migration(&step.text) || is_work(&step.text))
+        .filter(|step| {
+            is_migration(&step.text) || is_work(&step.text) || migrating.contains(&&step.place)
+        })
         .map(|step| step.place.clone())
         .collect()
 }
@@ -143,6 +147,7 @@ fn is_work(command: &str) -> bool {
     ]
     .iter()
     .any(|word| command.contains(word))
+        || ["npm run ", "yarn run ", "pnpm run "].iter().any(|start| command.starts_with(start))
         || matches!(command.split_whitespace().next(), Some("tsc"))
 }
 

@@ -62,6 +62,25 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         .flat_map(|run| run.steps.iter().map(|step| step.place.clone()))
         .collect();
     case.drop_marks(|mark| mark.rule.id == "port-in-command" && replaced.contains(&mark.place));
+    // A module that is started by itself on a developer's machine, and by a server elsewhere.
+    let is_served = servers.iter().any(|run| {
+        run.is_definition() && PYTHON_SERVERS.iter().any(|name| run.main().contains(name))
+    });
+    if is_served {
+        let is_script = |place: &Place| {
+            let text = case.sources.get(&place.path).map_or("", |source| source.text.as_str());
+            let above = text.lines().take(place.line);
+            let is_python = place.path.file_name().ends_with(".py");
+            is_python
+                && above
+                    .filter(|line| !line.starts_with([' ', '\t']))
+                    .last()
+                    .is_some_and(|line| line.contains("__name__"))
+        };
+        let local: Vec<Place> =
+            case.by("port-literal").map(|mark| mark.place.clone()).filter(is_script).collect();
+        case.drop_marks(|mark| mark.rule.id == "port-literal" && local.contains(&mark.place));
+    }
     let is_python = |language: Language| language == Language::Python;
     let python: Vec<_> = facts.apps.iter().filter(|app| is_python(app.language)).collect();
     let serves_python = python.iter().any(|app| app.serves());

@@ -141,9 +141,11 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.mark("volume-of-data", place, "")?;
         }
     }
-    if !case.has("writes-local-file") {
-        case.drop_marks(|mark| mark.rule.id == "storage-path-local");
-    }
+    let writes = case.has("writes-local-file");
+    case.drop_marks(|mark| {
+        let is_of_machine = mark.place.path.as_str().starts_with(".devcontainer");
+        mark.rule.id == "storage-path-local" && (!writes || is_of_machine)
+    });
     weigh_choice_of_store(case);
     judge_random_secrets(case)
 }
@@ -241,17 +243,53 @@ fn is_in_command(source: &Source, number: usize) -> bool {
 
 /// What is made below a folder that the system clears is gone when the work is done.
 fn drop_temporary(case: &mut Case<'_>) {
-    let words =
-        ["tempfile", "TempDir", "temp_dir()", "mkdtemp", "tmpdir()", "tmpName", "tmp-promise"];
+    let words = [
+        "tempfile",
+        "TempDir",
+        "tempdir",
+        "temp_dir()",
+        "mkdtemp",
+        "tmpdir()",
+        "tmpName",
+        "tmp-promise",
+        "from \"tmp\"",
+        "from 'tmp'",
+        "require('tmp')",
+        "require(\"tmp\")",
+        "tempy",
+    ];
+    let is_temporary = |source: &Source| words.iter().any(|word| source.text.contains(word));
+    let facts = case.facts;
     let found: Vec<Place> = case
         .by("writes-local-file")
         .filter(|mark| {
-            let source = case.sources.get(&mark.place.path);
-            source.is_some_and(|source| words.iter().any(|word| source.text.contains(word)))
+            let Some(source) = case.sources.get(&mark.place.path) else { return false };
+            if is_temporary(source) {
+                return true;
+            }
+            // A helper writes where its callers say.
+            let above = source.text.lines().take(mark.place.line);
+            let Some(name) = above.filter_map(helper_name).last() else { return false };
+            let call = format!("{name}(");
+            let mut callers = facts
+                .reach
+                .served()
+                .filter(|path| **path != mark.place.path)
+                .filter_map(|path| case.sources.get(path))
+                .filter(|source| source.text.contains(&call))
+                .peekable();
+            callers.peek().is_some() && callers.all(is_temporary)
         })
         .map(|mark| mark.place.clone())
         .collect();
     case.drop_marks(|mark| mark.rule.id == "writes-local-file" && found.contains(&mark.place));
+}
+
+/// The name of the function that a line of Rust or Python begins.
+fn helper_name(line: &str) -> Option<&str> {
+    let (_, after) = line.split_once("fn ").or_else(|| line.split_once("def "))?;
+    let name = after.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+    (!name.is_empty()).then_some(name)
 }
 
 /// Whether anything is put into the cache that is configured.
