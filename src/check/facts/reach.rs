@@ -407,12 +407,17 @@ impl<'s> Resolver<'s> {
     fn named_in(&self, folder: &str, command: &str) -> Vec<RepoPath> {
         let mut found = Vec::new();
         let mut is_module_next = false;
+        let mut before = "";
         for word in command.split([' ', '\t', '"', '\'', '=', '\n']) {
             let word = word.trim_matches(['[', ']', ',']);
             if word.is_empty() || word.starts_with('-') {
                 is_module_next = word == "-m";
+                if !word.is_empty() {
+                    before = word;
+                }
                 continue;
             }
+            let before = std::mem::replace(&mut before, word);
             // `python -m shop` runs the package's `__main__`.
             if std::mem::take(&mut is_module_next) {
                 found.extend(self.module(folder, &format!("{word}.__main__")));
@@ -426,17 +431,43 @@ impl<'s> Resolver<'s> {
                 || word.ends_with(".py")
                 || word.ends_with(".mjs")
                 || word.ends_with(".cjs");
-            if is_path {
+            let is_config = word.contains("ecosystem") || word.contains("pm2");
+            if is_config && word.contains('.') {
+                found.extend(self.scripts_of_manager(folder, word));
+            } else if is_path || matches!(before, "node" | "tsx" | "ts-node" | "nodemon") {
                 found.extend(self.named_path(folder, word));
             }
             if is_module && (word.contains(':') || word.contains('.') && !is_path) {
+                let files = self.module(folder, module);
+                // `jobs.Settings` is a class of the module.
+                let (around, _) = module.rsplit_once('.').unwrap_or((module, ""));
+                let is_within = files.is_empty() && around != module;
+                found.extend(if is_within { self.module(folder, around) } else { files });
+            } else if is_module && matches!(before, "-A" | "--app") {
                 found.extend(self.module(folder, module));
+                found.extend(self.module(folder, &format!("{module}.celery")));
             }
         }
         if ["nest start", "nest build"].iter().any(|start| command.contains(start)) {
             found.extend(self.file(&format!("{folder}src/main.ts")));
         }
         found
+    }
+
+    /// What the file that PM2 is given names as scripts.
+    fn scripts_of_manager(&self, folder: &str, word: &str) -> Vec<RepoPath> {
+        let path = tidy(&format!("{folder}{word}"));
+        let Some((path, source)) = path.and_then(|path| self.sources.find(&path)) else {
+            return Vec::new();
+        };
+        let own = folder_of(path);
+        let values = source.text.lines().filter_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            let key = key.trim().trim_start_matches('{').trim().trim_matches(['"', '\'']);
+            let value = value.trim().trim_end_matches(',').trim_matches(['"', '\'', '`']);
+            (key == "script").then_some(value)
+        });
+        values.filter_map(|value| self.named_path(own, value)).collect()
     }
 
     /// The script that a path of a command means, as it is, or below the folder that an image copies the source to.
