@@ -96,6 +96,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     for place in by_default {
         case.mark_as("data-in-file", Severity::Risk, place, "")?;
     }
+    judge_pools(case)?;
     drop_command_line(case);
     drop_temporary(case);
     let has_store = case.has("object-store") || case.facts.declares(&OBJECT_STORES);
@@ -148,6 +149,25 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     });
     weigh_choice_of_store(case);
     judge_random_secrets(case)
+}
+
+/// A client of `SQLite` alone keeps a file, whatever the variable says; beside one of a server it is a choice.
+fn judge_pools(case: &mut Case<'_>) -> Result<()> {
+    let names_server = |path| {
+        let source = case.sources.get(path);
+        let names = ["PgPool", "PgConnection", "MySqlPool", "MysqlConnection", "Postgres"];
+        source.is_some_and(|source| names.iter().any(|name| source.text.contains(name)))
+    };
+    let has_choice = case.facts.reach.served().any(names_server);
+    let severity = if has_choice { Severity::Risk } else { Severity::Violation };
+    let known: Vec<Place> = case.by("data-in-file").map(|mark| mark.place.clone()).collect();
+    let places: Vec<Place> = case.by("sqlite-pool").map(|mark| mark.place.clone()).collect();
+    for place in places {
+        if !known.iter().any(|known| known.path == place.path && known.line == place.line) {
+            case.mark_as("data-in-file", severity, place, "")?;
+        }
+    }
+    Ok(())
 }
 
 /// The line on which a place begins.
@@ -264,6 +284,10 @@ fn drop_temporary(case: &mut Case<'_>) {
         .by("writes-local-file")
         .filter(|mark| {
             let Some(source) = case.sources.get(&mark.place.path) else { return false };
+            // What was temporary is kept.
+            if line(&source.text, mark.place.line).contains("persist") {
+                return false;
+            }
             if is_temporary(source) {
                 return true;
             }
