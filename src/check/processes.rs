@@ -285,7 +285,9 @@ fn drop_temporary(case: &mut Case<'_>) {
         .filter(|mark| {
             let Some(source) = case.sources.get(&mark.place.path) else { return false };
             // What was temporary is kept.
-            if line(&source.text, mark.place.line).contains("persist") {
+            let is_store =
+                ["upload", "storage"].iter().any(|word| mark.place.path.as_str().contains(word));
+            if is_store || line(&source.text, mark.place.line).contains("persist") {
                 return false;
             }
             if is_temporary(source) {

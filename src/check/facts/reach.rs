@@ -131,6 +131,14 @@ impl Reach {
             served.iter().filter_map(|path| folders(path).next()).collect();
         let is_django = facts.declares(&["django"]) || sources.has("manage.py");
 
+        let serves = |is_python: bool| {
+            facts
+                .apps
+                .iter()
+                .any(|app| app.serves() && (app.language == Language::Python) == is_python)
+        };
+        let is_helper = serves(false) && !serves(true);
+
         let reach = |(path, source, grammar): (&RepoPath, &Source, Grammar)| {
             let reached = match source.part {
                 // What is started is the service, however it looks.
@@ -151,6 +159,10 @@ impl Reach {
                         } else {
                             Reached::Task
                         }
+                    }
+                    // A script beside a service that is written in something else.
+                    Language::Python if is_helper && source.text.contains("__main__") => {
+                        Reached::Task
                     }
                     Language::JavaScript if knows_scripts => Reached::Task,
                     _ => Reached::Served,
