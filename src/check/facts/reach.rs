@@ -131,13 +131,13 @@ impl Reach {
             served.iter().filter_map(|path| folders(path).next()).collect();
         let is_django = facts.declares(&["django"]) || sources.has("manage.py");
 
-        let serves = |is_python: bool| {
+        let has_service = |is_python: bool| {
             facts
                 .apps
                 .iter()
                 .any(|app| app.serves() && (app.language == Language::Python) == is_python)
         };
-        let is_helper = serves(false) && !serves(true);
+        let is_helper = has_service(false) && !has_service(true);
 
         let reach = |(path, source, grammar): (&RepoPath, &Source, Grammar)| {
             let reached = match source.part {
