@@ -80,11 +80,20 @@ fn judge_workers(case: &mut Case<'_>) -> Result<()> {
         let stem = place.path.file_name().split('.').next().unwrap_or_default();
         matches!(stem, "worker" | "workers" | "consumer" | "consumers" | "scheduler" | "clock")
     };
+    // What each process does for itself: it says how it is, and clears its own memory.
+    let is_own_affair = |place: &Place| {
+        let path = place.path.as_str().to_lowercase();
+        ["metric", "telemetry", "datadog", "statsd", "heartbeat", "limiter", "rate_limit"]
+            .iter()
+            .any(|word| path.contains(word))
+    };
     let reach = &case.facts.reach;
     let has_worker = case.facts.runs.iter().any(|run| run.role == Role::Worker);
     case.drop_marks(|mark| match mark.rule.id.as_str() {
         "job-in-web" | "thread-in-web" => {
-            is_worker(&mark.place) || reach.is_for_workers(&mark.place.path)
+            is_worker(&mark.place)
+                || is_own_affair(&mark.place)
+                || reach.is_for_workers(&mark.place.path)
         }
         // A module of a queue is often for both: for who puts jobs in, and for the worker.
         "worker-in-web" => is_worker(&mark.place) || has_worker,
@@ -117,6 +126,12 @@ fn judge_managers(case: &mut Case<'_>) -> Result<()> {
             let name = app.text_at(&["name"]).unwrap_or_default().to_owned();
             found.extend(many.map(|many| (Place::line(path.clone(), many.line), name)));
         }
+    }
+    if case.has("cluster-inside") {
+        // What starts the manager, where the file says of how many.
+        let steps = facts.servers().into_iter().flat_map(|run| &run.steps);
+        let starts = steps.filter(|step| step.text.contains("pm2")).map(|step| &step.place);
+        found.extend(starts.map(|place| (place.clone(), "copies".to_owned())));
     }
     for (place, name) in found {
         case.mark("manager-inside", place, &name)?;

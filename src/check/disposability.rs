@@ -2,13 +2,13 @@
 
 use super::case::{Case, Judgement};
 use super::facts::run::{Kind, Role, Run, Step, is_migration};
-use super::finding::{Place, Verdict};
+use super::finding::{Place, Severity, Verdict};
 use super::language::Language;
 use super::unknown;
 use crate::error::Result;
 
 /// Servers and frameworks that drain on SIGTERM by themselves.
-const GRACEFUL: [&str; 10] = [
+const GRACEFUL: [&str; 11] = [
     "gunicorn",
     "uvicorn",
     "hypercorn",
@@ -19,6 +19,7 @@ const GRACEFUL: [&str; 10] = [
     "celery",
     "fastapi run",
     "fastapi dev",
+    "fastify start",
 ];
 
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
@@ -32,6 +33,21 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     // Where nothing is drained, or a framework listens by itself, Ctrl-C is no matter.
     if !handles || case.has("hears-sigterm") || case.has("actix-is-graceful") {
         case.drop_marks(|mark| mark.rule.id == "hears-interrupt-only");
+    }
+    // Who turns the signals of a framework off to hear them himself, stops it himself.
+    let stops = |path| {
+        let source = case.sources.get(path);
+        source.is_some_and(|source| source.text.contains(".stop(true)"))
+    };
+    if case.has("hears-sigterm") && facts.reach.served().any(stops) {
+        case.drop_marks(|mark| mark.rule.id == "signals-disabled");
+    }
+    if facts.runs.iter().any(|run| run.role == Role::Web && run.main().contains("fastify start")) {
+        case.weigh("no-sigterm-handler", Severity::Risk);
+    }
+    let threads: Vec<Place> = case.by("thread-in-web").map(|mark| mark.place.clone()).collect();
+    for place in threads {
+        case.mark("thread-lost", place, "")?;
     }
     if facts.declares(&["rocket"])
         && let Some(app) = facts.apps.iter().find(|app| app.declares("rocket"))
@@ -54,13 +70,17 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
                 case.mark("shell-hides-signals", place, main)?;
             }
         }
-        if run.through.iter().any(|program| program == "npm") && run.kind != Kind::Procfile {
+        let is_manager = run.through.iter().any(|program| program == "npm")
+            || ["npm ", "yarn ", "pnpm "].iter().any(|program| main.starts_with(program));
+        if is_manager && run.kind != Kind::Procfile {
             case.mark("manager-hides-signals", run.place.clone(), "")?;
         }
     }
     let is_web_of_procfile = |run: &&Run| run.kind == Kind::Procfile && run.role == Role::Web;
     let webs = facts.runs.iter().filter(is_web_of_procfile).chain(facts.servers());
-    for place in webs.flat_map(works_before) {
+    let migrating: Vec<&Place> = case.by("run-migrates").map(|mark| &mark.place).collect();
+    let places: Vec<Place> = webs.flat_map(|run| works_before(run, &migrating)).collect();
+    for place in places {
         case.mark("works-before-serving", place, "")?;
     }
     Ok(())
@@ -80,7 +100,7 @@ fn shell_places(run: &Run) -> Vec<Place> {
 }
 
 /// The steps before the one that serves that take time: migrations, builds, data that is loaded.
-fn works_before(run: &Run) -> Vec<Place> {
+fn works_before(run: &Run, migrating: &[&Place]) -> Vec<Place> {
     let is_script = |step: &Step| step.place.path.file_name() == "package.json";
     run.steps
         .iter()
@@ -91,7 +111,9 @@ fn works_before(run: &Run) -> Vec<Place> {
             run.is_shell || run.kind == Kind::Kubernetes || step.place.path != run.place.path
         })
         .filter(|step| run.is_definition() || is_script(step) && !is_migration(&step.text))
-        .filter(|step| is_migration(&step.text) || is_work(&step.text))
+        .filter(|step| {
+            is_migration(&step.text) || is_work(&step.text) || migrating.contains(&&step.place)
+        })
         .map(|step| step.place.clone())
         .collect()
 }
@@ -111,6 +133,13 @@ fn is_work(command: &str) -> bool {
         "prisma generate",
         "apidoc",
         "webpack",
+        "sass ",
+        "tailwindcss",
+        "postcss ",
+        "gulp",
+        "grunt",
+        "yarn install",
+        "pnpm install",
         "npm install",
         "npm ci",
         "pip install",
@@ -118,6 +147,7 @@ fn is_work(command: &str) -> bool {
     ]
     .iter()
     .any(|word| command.contains(word))
+        || ["npm run ", "yarn run ", "pnpm run "].iter().any(|start| command.starts_with(start))
         || matches!(command.split_whitespace().next(), Some("tsc"))
 }
 

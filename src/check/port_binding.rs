@@ -7,6 +7,7 @@ use super::language::Language;
 use super::lines::numbered;
 use super::unknown;
 use crate::error::Result;
+use crate::tree::RepoPath;
 
 /// Servers that a Python service is run by.
 const PYTHON_SERVERS: [&str; 15] = [
@@ -30,6 +31,11 @@ const PYTHON_SERVERS: [&str; 15] = [
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     let servers = facts.servers();
+    let configured = ports_of_servers(case);
+    case.drop_marks(|mark| mark.rule.id == "port-of-gunicorn");
+    for place in &configured {
+        case.mark("port-in-server-config", place.clone(), "")?;
+    }
     for run in &servers {
         for step in &run.steps {
             let text = step.text.as_str();
@@ -38,7 +44,8 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             let binds = ["--bind", " -b ", "--port", "-p ", "0.0.0.0:"]
                 .iter()
                 .any(|flag| text.contains(flag));
-            if reads || text.contains("gunicorn") && !binds || text.contains("fastapi run") {
+            let is_told = binds || configured.iter().any(|place| is_read_by(&place.path, text));
+            if reads || text.contains("gunicorn") && !is_told || text.contains("fastapi run") {
                 case.mark("port-from-environment", step.place.clone(), "")?;
             }
         }
@@ -55,6 +62,25 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         .flat_map(|run| run.steps.iter().map(|step| step.place.clone()))
         .collect();
     case.drop_marks(|mark| mark.rule.id == "port-in-command" && replaced.contains(&mark.place));
+    // A module that is started by itself on a developer's machine, and by a server elsewhere.
+    let is_served = servers.iter().any(|run| {
+        run.is_definition() && PYTHON_SERVERS.iter().any(|name| run.main().contains(name))
+    });
+    if is_served {
+        let is_script = |place: &Place| {
+            let text = case.sources.get(&place.path).map_or("", |source| source.text.as_str());
+            let above = text.lines().take(place.line);
+            let is_python = place.path.file_name().ends_with(".py");
+            is_python
+                && above
+                    .filter(|line| !line.starts_with([' ', '\t']))
+                    .last()
+                    .is_some_and(|line| line.contains("__name__"))
+        };
+        let local: Vec<Place> =
+            case.by("port-literal").map(|mark| mark.place.clone()).filter(is_script).collect();
+        case.drop_marks(|mark| mark.rule.id == "port-literal" && local.contains(&mark.place));
+    }
     let is_python = |language: Language| language == Language::Python;
     let python: Vec<_> = facts.apps.iter().filter(|app| is_python(app.language)).collect();
     let serves_python = python.iter().any(|app| app.serves());
@@ -96,6 +122,40 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a server's command reads a file of configuration: it is named, or the usual one.
+fn is_read_by(path: &RepoPath, command: &str) -> bool {
+    let name = path.file_name();
+    let stem = name.split('.').next().unwrap_or_default();
+    command.contains(name)
+        || command.contains(&format!("python:{stem}"))
+        || name == "gunicorn.conf.py" && command.contains("gunicorn")
+}
+
+/// Where the configuration of a server fixes the port, in a file that a command reads.
+fn ports_of_servers(case: &Case<'_>) -> Vec<Place> {
+    let servers = case.facts.servers();
+    let is_read = |path: &RepoPath| {
+        servers.iter().flat_map(|run| &run.steps).any(|step| is_read_by(path, &step.text))
+    };
+    let mut found: Vec<Place> = case
+        .by("port-of-gunicorn")
+        .map(|mark| mark.place.clone())
+        .filter(|place| is_read(&place.path))
+        .collect();
+    let is_ini = |name: &str| name.contains("uwsgi") && name.ends_with(".ini");
+    for (path, source) in case.sources.named(is_ini).filter(|(path, _)| is_read(path)) {
+        for (number, line) in numbered(&source.text) {
+            let Some((key, value)) = line.split_once('=') else { continue };
+            let port = value.trim().rsplit(':').next().unwrap_or_default();
+            let is_port = !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+            if matches!(key.trim(), "http" | "http-socket") && is_port {
+                found.push(Place::line((*path).clone(), number));
+            }
+        }
+    }
+    found
 }
 
 /// The object that a server from outside is to be given.

@@ -5,7 +5,9 @@ use super::case::{Case, Judgement};
 use super::facts::compose::is_foreign_image;
 use super::facts::reach::Reached;
 use super::finding::{Place, Severity, Verdict};
+use super::language::Language;
 use super::lines::{line, numbered};
+use super::sources::{Source, folders};
 use super::unknown;
 use crate::error::Result;
 
@@ -33,6 +35,30 @@ const OBJECT_STORES: [&str; 5] = [
     "django-s3-file-field",
 ];
 
+/// Clients of object stores: where one is declared, the local disk is one choice of two.
+const STORE_CLIENTS: [&str; 16] = [
+    "@aws-sdk/client-s3",
+    "@aws-sdk/lib-storage",
+    "aws-sdk",
+    "minio",
+    "@google-cloud/storage",
+    "@azure/storage-blob",
+    "boto3",
+    "aioboto3",
+    "google-cloud-storage",
+    "azure-storage-blob",
+    "django-storages",
+    "rust-s3",
+    "aws-sdk-s3",
+    "object_store",
+    "object-store",
+    "opendal",
+];
+
+/// Marks of files that go to the disk.
+const FILES: [&str; 5] =
+    ["writes-local-file", "upload-on-disk", "upload-served", "media-on-disk", "volume-of-data"];
+
 /// Packages by which processes tell each other what their sockets are to hear.
 const ADAPTERS: [&str; 8] = [
     "@socket.io/redis-adapter",
@@ -53,11 +79,39 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         let around = whole.iter().find(|known| {
             known.path == place.path && known.line <= place.line && place.line <= known.end_line
         });
-        let place = around.cloned().unwrap_or_else(|| narrow(case, place));
-        case.mark_as("data-in-file", severity, place, "")?;
+        let places = match around {
+            // What a variable replaces, is replaced as a whole.
+            Some(whole) if severity == Severity::Risk && !is_indented(case, whole) => {
+                vec![whole.clone()]
+            }
+            Some(_) => file_beside(case, &place).into_iter().chain([place]).collect(),
+            None => vec![narrow(case, place)],
+        };
+        for place in places {
+            case.mark_as("data-in-file", severity, place, "")?;
+        }
     }
+    let by_default: Vec<Place> =
+        case.by("sqlite-by-default").map(|mark| mark.place.clone()).collect();
+    for place in by_default {
+        case.mark_as("data-in-file", Severity::Risk, place, "")?;
+    }
+    judge_pools(case)?;
+    drop_command_line(case);
+    drop_temporary(case);
     let has_store = case.has("object-store") || case.facts.declares(&OBJECT_STORES);
-    if case.has("file-field") && !has_store {
+    if has_store {
+        let is_default = |place: &Place| text_at(case, place).contains("default_storage");
+        let replaced: Vec<Place> = case
+            .by("upload-on-disk")
+            .map(|mark| mark.place.clone())
+            .filter(|place| is_default(place))
+            .collect();
+        case.drop_marks(|mark| mark.rule.id == "upload-on-disk" && replaced.contains(&mark.place));
+    }
+    let keeps = case.has("file-field")
+        || case.by("upload-on-disk").any(|mark| mark.place.path.file_name().ends_with(".py"));
+    if keeps && !has_store {
         let roots: Vec<Place> = case.by("media-root").map(|mark| mark.place.clone()).collect();
         for place in roots {
             case.mark("media-on-disk", place, "")?;
@@ -78,15 +132,257 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     if case.facts.declares(&ADAPTERS) {
         case.drop_marks(|mark| mark.rule.id == "rooms-in-memory");
     }
+    if case.has("cache-in-memory") && !uses_cache(case) {
+        case.drop_marks(|mark| mark.rule.id == "cache-in-memory");
+    }
+    judge_limits(case)?;
     // Volumes say where the files are kept.
-    if case.has("writes-local-file") {
+    if ["writes-local-file", "upload-on-disk", "media-on-disk"].iter().any(|id| case.has(id)) {
         for place in volume_places(case) {
             case.mark("volume-of-data", place, "")?;
         }
-    } else {
-        case.drop_marks(|mark| mark.rule.id == "storage-path-local");
     }
+    let writes = case.has("writes-local-file");
+    case.drop_marks(|mark| {
+        let is_of_machine = mark.place.path.as_str().starts_with(".devcontainer");
+        mark.rule.id == "storage-path-local" && (!writes || is_of_machine)
+    });
+    weigh_choice_of_store(case);
     judge_random_secrets(case)
+}
+
+/// A client of `SQLite` alone keeps a file, whatever the variable says; beside one of a server it is a choice.
+fn judge_pools(case: &mut Case<'_>) -> Result<()> {
+    let names_server = |path| {
+        let source = case.sources.get(path);
+        let names = ["PgPool", "PgConnection", "MySqlPool", "MysqlConnection", "Postgres"];
+        source.is_some_and(|source| names.iter().any(|name| source.text.contains(name)))
+    };
+    let has_choice = case.facts.reach.served().any(names_server);
+    let severity = if has_choice { Severity::Risk } else { Severity::Violation };
+    let known: Vec<Place> = case.by("data-in-file").map(|mark| mark.place.clone()).collect();
+    let places: Vec<Place> = case.by("sqlite-pool").map(|mark| mark.place.clone()).collect();
+    for place in places {
+        if !known.iter().any(|known| known.path == place.path && known.line == place.line) {
+            case.mark_as("data-in-file", severity, place, "")?;
+        }
+    }
+    Ok(())
+}
+
+/// The line on which a place begins.
+fn text_at<'t>(case: &'t Case<'_>, place: &Place) -> &'t str {
+    case.sources.get(&place.path).map_or("", |source| line(&source.text, place.line))
+}
+
+/// Whether it stands in a branch or a class, and not at the top of its module.
+fn is_indented(case: &Case<'_>, place: &Place) -> bool {
+    text_at(case, place).starts_with([' ', '\t'])
+}
+
+/// Where the file of a database is named, beside its engine.
+fn file_beside(case: &Case<'_>, engine: &Place) -> Option<Place> {
+    let source = case.sources.get(&engine.path)?;
+    let near = numbered(&source.text).skip(engine.line).take(3);
+    let (number, _) = near
+        .take_while(|(_, line)| !line.trim_start().starts_with('}'))
+        .find(|(_, line)| line.contains("NAME") && line.contains("sqlite"))?;
+    Some(Place::line(engine.path.clone(), number))
+}
+
+/// What somebody starts by hand is no process of the service, though its code is imported by it.
+fn drop_command_line(case: &mut Case<'_>) {
+    let is_local = |id: &str| LOCAL_STATE.contains(&id) || id == "thread-in-web";
+    let found: Vec<Place> = case
+        .marks
+        .iter()
+        .filter(|mark| is_local(&mark.rule.id) && is_of_command_line(case, &mark.place))
+        .map(|mark| mark.place.clone())
+        .collect();
+    case.drop_marks(|mark| is_local(&mark.rule.id) && found.contains(&mark.place));
+}
+
+fn is_of_command_line(case: &Case<'_>, place: &Place) -> bool {
+    let Some(source) = case.sources.get(&place.path) else { return false };
+    let Some(language) = source.grammar.map(super::language::Grammar::language) else {
+        return false;
+    };
+    let stem = place.path.file_name().split('.').next().unwrap_or_default();
+    let has = |words: &[&str]| words.iter().any(|word| source.text.contains(word));
+    match language {
+        Language::Rust => stem == "cli" || folders(&place.path).any(|folder| folder == "cli"),
+        Language::Python => {
+            let parses = ["sys.argv", "argparse", ".command(", "@command", "typer."];
+            let serves = [
+                ".route(",
+                ".get(\"/",
+                ".post(\"/",
+                ".get('/",
+                ".post('/",
+                ".run(",
+                "Flask(",
+                "FastAPI(",
+                "request",
+            ];
+            is_in_command(source, place.line) || has(&parses) && !has(&serves)
+        }
+        Language::JavaScript => {
+            let parses =
+                ["process.argv", "commander", "yargs", "@Command(", "@oclif", "from 'cac'"];
+            has(&parses) && !has(&[".listen(", "req.", "ctx.", "request."])
+        }
+    }
+}
+
+/// Whether a function around a line of Python is a command, as click, Flask and typer declare them.
+fn is_in_command(source: &Source, number: usize) -> bool {
+    let lines: Vec<&str> = source.text.lines().take(number).collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let Some(mut own) = lines.last().map(|line| indent(line)) else { return false };
+    let mut is_decorating = false;
+    for line in lines.iter().rev().skip(1) {
+        let text = line.trim_start();
+        if text.is_empty() {
+            is_decorating = false;
+        } else if indent(line) < own && (text.starts_with("def ") || text.starts_with("async def "))
+        {
+            own = indent(line);
+            is_decorating = true;
+        } else if is_decorating && text.starts_with('@') {
+            let name = text.split('(').next().unwrap_or_default();
+            if matches!(name.rsplit(['.', '@']).next(), Some("command" | "group")) {
+                return true;
+            }
+        } else if indent(line) < own {
+            own = indent(line);
+            is_decorating = false;
+        }
+    }
+    false
+}
+
+/// What is made below a folder that the system clears is gone when the work is done.
+fn drop_temporary(case: &mut Case<'_>) {
+    let words = [
+        "tempfile",
+        "TempDir",
+        "tempdir",
+        "temp_dir()",
+        "mkdtemp",
+        "tmpdir()",
+        "tmpName",
+        "tmp-promise",
+        "from \"tmp\"",
+        "from 'tmp'",
+        "require('tmp')",
+        "require(\"tmp\")",
+        "tempy",
+    ];
+    let is_temporary = |source: &Source| words.iter().any(|word| source.text.contains(word));
+    let facts = case.facts;
+    let found: Vec<Place> = case
+        .by("writes-local-file")
+        .filter(|mark| {
+            let Some(source) = case.sources.get(&mark.place.path) else { return false };
+            // What was temporary is kept.
+            let is_store =
+                ["upload", "storage"].iter().any(|word| mark.place.path.as_str().contains(word));
+            if is_store || line(&source.text, mark.place.line).contains("persist") {
+                return false;
+            }
+            if is_temporary(source) {
+                return true;
+            }
+            // A helper writes where its callers say.
+            let above = source.text.lines().take(mark.place.line);
+            let Some(name) = above.filter_map(helper_name).last() else { return false };
+            let call = format!("{name}(");
+            let mut callers = facts
+                .reach
+                .served()
+                .filter(|path| **path != mark.place.path)
+                .filter_map(|path| case.sources.get(path))
+                .filter(|source| source.text.contains(&call))
+                .peekable();
+            callers.peek().is_some() && callers.all(is_temporary)
+        })
+        .map(|mark| mark.place.clone())
+        .collect();
+    case.drop_marks(|mark| mark.rule.id == "writes-local-file" && found.contains(&mark.place));
+}
+
+/// The name of the function that a line of Rust or Python begins.
+fn helper_name(line: &str) -> Option<&str> {
+    let (_, after) = line.split_once("fn ").or_else(|| line.split_once("def "))?;
+    let name = after.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+    (!name.is_empty()).then_some(name)
+}
+
+/// Whether anything is put into the cache that is configured.
+fn uses_cache(case: &Case<'_>) -> bool {
+    let words = [
+        ".cached(",
+        ".memoize(",
+        "cache.get",
+        "cache.set",
+        "cache.add",
+        "cache.delete",
+        "cache.incr",
+        "core.cache",
+        "cache_page",
+        "CacheMiddleware",
+        "backends.cache",
+        "@cache(",
+        "Limiter",
+        "atelimit",
+        "THROTTLE",
+    ];
+    let has = |source: &Source| words.iter().any(|word| source.text.contains(word));
+    case.facts.reach.served().any(|path| case.sources.get(path).is_some_and(has))
+}
+
+/// Counters of a rate limit are state of which little is lost.
+fn judge_limits(case: &mut Case<'_>) -> Result<()> {
+    let is_limit = |place: &Place| {
+        let path = place.path.as_str().to_lowercase();
+        ["rate_limit", "ratelimit", "limiter", "throttl"].iter().any(|word| path.contains(word))
+    };
+    let found: Vec<Place> =
+        case.by("state-in-memory").map(|mark| mark.place.clone()).filter(is_limit).collect();
+    case.drop_marks(|mark| mark.rule.id == "state-in-memory" && found.contains(&mark.place));
+    for place in found {
+        case.mark("limit-in-memory-in-rust", place, "")?;
+    }
+    Ok(())
+}
+
+/// Where files may go to an object store as well, a deploy can choose it.
+fn weigh_choice_of_store(case: &mut Case<'_>) {
+    let names_store = |source: &Source| {
+        ["S3", "s3", "Bucket", "bucket"].iter().any(|word| source.text.contains(word))
+    };
+    let has_choice = case.facts.declares(&STORE_CLIENTS)
+        && case.facts.reach.served().any(|path| case.sources.get(path).is_some_and(names_store));
+    if !has_choice {
+        return;
+    }
+    let is_of_store = |place: &Place| {
+        let text = format!("{} {}", place.path, text_at(case, place)).to_lowercase();
+        ["upload", "storage", "store", "local", "media", "attachment", "disk"]
+            .iter()
+            .any(|word| text.contains(word))
+    };
+    let places: Vec<Place> = case
+        .marks
+        .iter()
+        .filter(|mark| FILES.contains(&mark.rule.id.as_str()) && is_of_store(&mark.place))
+        .map(|mark| mark.place.clone())
+        .collect();
+    for mark in &mut case.marks {
+        if FILES.contains(&mark.rule.id.as_str()) && places.contains(&mark.place) {
+            mark.severity = Severity::Risk;
+        }
+    }
 }
 
 /// Of a statement of several lines, the one that names `SQLite`.
@@ -149,7 +445,10 @@ fn volume_places(case: &Case<'_>) -> Vec<Place> {
             let image = service.value.text_at(&["image"]).unwrap_or_default();
             let builds = service.value.get("build").is_some();
             let is_foreign = !image.is_empty() && !builds && is_foreign_image(image);
-            if super::facts::compose::engine(image).is_some() || is_foreign {
+            let is_proxy = ["nginx", "caddy", "traefik", "proxy"]
+                .iter()
+                .any(|word| service.key.contains(word));
+            if super::facts::compose::engine(image).is_some() || is_foreign || is_proxy {
                 continue;
             }
             for volume in

@@ -145,7 +145,17 @@ impl Facts {
     #[must_use]
     pub fn production(&self) -> Vec<&Run> {
         let defined = || self.runs.iter().filter(|run| run.is_definition());
-        let decides = |run: &&Run| run.stage != Stage::Development;
+        // `Dockerfile` beside `Dockerfile.prod` is for development.
+        let is_replaced = |run: &Run| {
+            run.stage == Stage::Any
+                && run.image.as_ref().is_some_and(|own| {
+                    self.images.iter().any(|other| {
+                        let end = other.path.as_str().strip_prefix(own.as_str());
+                        end.is_some_and(|end| matches!(end, ".prod" | ".production"))
+                    })
+                })
+        };
+        let decides = |run: &&Run| run.stage != Stage::Development && !is_replaced(run);
         let of_production: Vec<_> = defined().filter(decides).collect();
         if of_production.iter().any(|run| run.role == Role::Web || run.role == Role::Worker) {
             return of_production;

@@ -131,6 +131,14 @@ impl Reach {
             served.iter().filter_map(|path| folders(path).next()).collect();
         let is_django = facts.declares(&["django"]) || sources.has("manage.py");
 
+        let has_service = |is_python: bool| {
+            facts
+                .apps
+                .iter()
+                .any(|app| app.serves() && (app.language == Language::Python) == is_python)
+        };
+        let is_helper = has_service(false) && !has_service(true);
+
         let reach = |(path, source, grammar): (&RepoPath, &Source, Grammar)| {
             let reached = match source.part {
                 // What is started is the service, however it looks.
@@ -151,6 +159,10 @@ impl Reach {
                         } else {
                             Reached::Task
                         }
+                    }
+                    // A script beside a service that is written in something else.
+                    Language::Python if is_helper && source.text.contains("__main__") => {
+                        Reached::Task
                     }
                     Language::JavaScript if knows_scripts => Reached::Task,
                     _ => Reached::Served,
@@ -244,9 +256,12 @@ fn rust_reach(path: &RepoPath, apps: &Apps<'_>) -> Reached {
             ["server", "web", "api", "main", "app"].iter().any(|word| name.contains(word));
         return if is_server { Reached::Served } else { Reached::Task };
     }
-    let is_tool = ["cli", "xtask", "migration", "migrations", "tools"]
-        .iter()
-        .any(|name| folders(&own.manifest).any(|folder| folder == *name));
+    let is_tool = folders(&own.manifest).any(|folder| {
+        matches!(folder, "cli" | "xtask" | "migration" | "migrations" | "tools")
+            || folder.split(['-', '_']).any(|word| {
+                matches!(word, "smoke" | "test" | "tests" | "bench" | "benches" | "fuzz" | "xtask")
+            })
+    });
     if is_tool { Reached::Task } else { Reached::Served }
 }
 
@@ -404,12 +419,17 @@ impl<'s> Resolver<'s> {
     fn named_in(&self, folder: &str, command: &str) -> Vec<RepoPath> {
         let mut found = Vec::new();
         let mut is_module_next = false;
+        let mut before = "";
         for word in command.split([' ', '\t', '"', '\'', '=', '\n']) {
             let word = word.trim_matches(['[', ']', ',']);
             if word.is_empty() || word.starts_with('-') {
                 is_module_next = word == "-m";
+                if !word.is_empty() {
+                    before = word;
+                }
                 continue;
             }
+            let before = std::mem::replace(&mut before, word);
             // `python -m shop` runs the package's `__main__`.
             if std::mem::take(&mut is_module_next) {
                 found.extend(self.module(folder, &format!("{word}.__main__")));
@@ -423,17 +443,43 @@ impl<'s> Resolver<'s> {
                 || word.ends_with(".py")
                 || word.ends_with(".mjs")
                 || word.ends_with(".cjs");
-            if is_path {
+            let is_config = word.contains("ecosystem") || word.contains("pm2");
+            if is_config && word.contains('.') {
+                found.extend(self.scripts_of_manager(folder, word));
+            } else if is_path || matches!(before, "node" | "tsx" | "ts-node" | "nodemon") {
                 found.extend(self.named_path(folder, word));
             }
             if is_module && (word.contains(':') || word.contains('.') && !is_path) {
+                let files = self.module(folder, module);
+                // `jobs.Settings` is a class of the module.
+                let (around, _) = module.rsplit_once('.').unwrap_or((module, ""));
+                let is_within = files.is_empty() && around != module;
+                found.extend(if is_within { self.module(folder, around) } else { files });
+            } else if is_module && matches!(before, "-A" | "--app") {
                 found.extend(self.module(folder, module));
+                found.extend(self.module(folder, &format!("{module}.celery")));
             }
         }
         if ["nest start", "nest build"].iter().any(|start| command.contains(start)) {
             found.extend(self.file(&format!("{folder}src/main.ts")));
         }
         found
+    }
+
+    /// What the file that PM2 is given names as scripts.
+    fn scripts_of_manager(&self, folder: &str, word: &str) -> Vec<RepoPath> {
+        let path = tidy(&format!("{folder}{word}"));
+        let Some((path, source)) = path.and_then(|path| self.sources.find(&path)) else {
+            return Vec::new();
+        };
+        let own = folder_of(path);
+        let values = source.text.lines().filter_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            let key = key.trim().trim_start_matches('{').trim().trim_matches(['"', '\'']);
+            let value = value.trim().trim_end_matches(',').trim_matches(['"', '\'', '`']);
+            (key == "script").then_some(value)
+        });
+        values.filter_map(|value| self.named_path(own, value)).collect()
     }
 
     /// The script that a path of a command means, as it is, or below the folder that an image copies the source to.
@@ -563,7 +609,10 @@ impl<'s> Resolver<'s> {
                     continue;
                 };
                 let below = format!("{below}/");
-                found.extend(self.sources.code_below(&below).map(|(path, ..)| path.clone()));
+                // What is run by hand lies there as well, and is loaded by nobody.
+                let loaded = self.sources.code_below(&below);
+                let loaded = loaded.filter(|(_, source, _)| source.part != Part::Task);
+                found.extend(loaded.map(|(path, ..)| path.clone()));
             }
         }
         found

@@ -72,6 +72,10 @@ fn expand_run(sources: &Sources, facts: &Facts, run: &mut Run) {
             .or_else(|| read_shell_script(sources, facts, run, step))
             .or_else(|| read_target(sources, &run.folder, &step.text));
         let Some((program, steps)) = found else { break };
+        // Who is replaced by what he starts stands between no longer.
+        if step.text.trim_start().starts_with("exec ") {
+            run.through.clear();
+        }
         run.through.push(program);
         run.steps.pop();
         run.steps.extend(steps);
