@@ -89,6 +89,9 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.mark("task-command", Place::line(path.clone(), 1), path.file_name())?;
         }
     }
+    for place in find_written_down(case) {
+        case.mark("task-command", place, "the migration")?;
+    }
     if !case.has("schema-at-start")
         && let Some((path, tool)) = find_migrations(case)
     {
@@ -101,6 +104,10 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let migrating: Vec<Place> = case.by("run-migrates").map(|mark| mark.place.clone()).collect();
     for place in migrating {
         case.mark("task-at-start", place, "")?;
+    }
+    let building: Vec<Place> = case.by("build-migrates").map(|mark| mark.place.clone()).collect();
+    for place in building {
+        case.mark("task-at-build", place, "")?;
     }
     judge_variables(case)?;
     for (place, what) in find_left_out(case) {
@@ -182,6 +189,39 @@ fn find_scripts(case: &Case<'_>) -> Vec<RepoPath> {
         .collect()
 }
 
+/// Where a pipeline or a script migrates by a tool of its own, as a person would by hand.
+fn find_written_down(case: &Case<'_>) -> Option<Place> {
+    let says = |text: &str| {
+        ["sqlx database setup", "sqlx db setup", "sqlx migrate run", "diesel migration run", "diesel setup"]
+            .iter()
+            .any(|command| text.contains(command))
+    };
+    let of_pipeline = case.facts.pipeline.iter().find(|step| says(&step.text));
+    let place = of_pipeline.map(|step| step.place.clone());
+    let is_script = |name: &str| matches!(name, "Makefile" | "justfile") || name.ends_with(".sh");
+    place.or_else(|| {
+        case.sources.named(is_script).find_map(|(path, source)| {
+            let found = numbered(&source.text).find(|(_, line)| {
+                says(line) && !line.trim_start().starts_with('#') && !line.contains("echo")
+            });
+            found.map(|(number, _)| Place::line(path.clone(), number))
+        })
+    })
+}
+
+/// Files by which a tool for migrations is told how to run, before there is a migration.
+const CONFIGURED: [&str; 9] = [
+    "knexfile.",
+    "alembic.ini",
+    "schema.prisma",
+    ".sequelizerc",
+    "drizzle.config.",
+    "ormconfig.",
+    "migrate-mongo-config.",
+    "diesel.toml",
+    "data-source.ts",
+];
+
 /// Migrations in files, and the tool that runs them.
 fn find_migrations(case: &Case<'_>) -> Option<(RepoPath, &'static str)> {
     let facts = case.facts;
@@ -192,7 +232,11 @@ fn find_migrations(case: &Case<'_>) -> Option<(RepoPath, &'static str)> {
             .any(|folder| folder == "migrations" || folder == "migration");
         is_in && [".sql", ".ts", ".js", ".py"].iter().any(|end| path.file_name().ends_with(end))
     };
-    Some((case.sources.paths().find(is_migration)?.clone(), *tool))
+    let is_configured =
+        |path: &&RepoPath| CONFIGURED.iter().any(|name| path.file_name().starts_with(name));
+    let mut paths = case.sources.paths();
+    let found = paths.find(is_migration).or_else(|| case.sources.paths().find(is_configured));
+    Some((found?.clone(), *tool))
 }
 
 /// What a release needs to migrate, and the image has not: the files, or the tool.

@@ -56,6 +56,11 @@ pub fn expand(sources: &Sources, facts: &mut Facts) {
         expand_run(sources, facts, run);
     }
     facts.runs = runs;
+    let mut builds = std::mem::take(&mut facts.builds);
+    for build in &mut builds {
+        expand_run(sources, facts, build);
+    }
+    facts.builds = builds;
 }
 
 fn expand_run(sources: &Sources, facts: &Facts, run: &mut Run) {
@@ -522,7 +527,9 @@ pub fn read_make(sources: &Sources, facts: &mut Facts) {
 
 /// Scripts at the root whose name says that a platform starts them, where nothing else says what is run.
 pub fn read_start_scripts(sources: &Sources, facts: &mut Facts) {
-    let is_served = |run: &Run| run.role == Role::Web && run.is_definition();
+    let is_served = |run: &Run| {
+        run.role == Role::Web && run.is_definition() && run.stage != super::run::Stage::Development
+    };
     if facts.runs.iter().any(is_served) {
         return;
     }
