@@ -9,11 +9,15 @@ use super::facts::Facts;
 use super::facts::reach::Reached;
 use super::facts::run::Role;
 use super::finding::{Mark, Place};
+use super::language::Grammar;
 use super::lines::numbered;
 use super::sources::Sources;
 
 /// So many lines before a call may say that it is a command's.
 const LOOK_BACK: usize = 3;
+
+/// From so many places at most a service starts.
+const MAX_CALLS: usize = 3;
 
 /// The head of a function, with its name.
 static HEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -69,12 +73,17 @@ fn enclosing(text: &str, line: usize) -> Option<&str> {
 fn calls(sources: &Sources, facts: &Facts, name: &str) -> Vec<Place> {
     let mut found = Vec::new();
     let called = format!("{name}(");
-    for (path, source, _) in sources.code() {
-        if facts.reach.of(path) != Reached::Served || !source.text.contains(&called) {
+    for (path, source, grammar) in sources.code() {
+        let tests = match grammar {
+            Grammar::Rust => source.text.find("#[cfg(test)]"),
+            _ => None,
+        };
+        let text = tests.map_or(source.text.as_str(), |end| &source.text[..end]);
+        if facts.reach.of(path) != Reached::Served || !text.contains(&called) {
             continue;
         }
-        let lines: Vec<&str> = source.text.lines().collect();
-        for (number, line) in numbered(&source.text) {
+        let lines: Vec<&str> = text.lines().collect();
+        for (number, line) in numbered(text) {
             let is_call = line.find(&called).is_some_and(|at| {
                 let before = line[..at].chars().next_back();
                 !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
@@ -90,5 +99,6 @@ fn calls(sources: &Sources, facts: &Facts, name: &str) -> Vec<Place> {
             }
         }
     }
-    found
+    // What is called from everywhere, is no start.
+    if found.len() > MAX_CALLS { Vec::new() } else { found }
 }

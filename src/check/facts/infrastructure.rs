@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::Facts;
 use super::run::{Kind, Role, Run, Stage, is_migration, is_server};
+use crate::check::document::Node;
 use crate::check::finding::Place;
 use crate::check::lines::numbered;
 use crate::check::sources::Sources;
@@ -43,6 +44,9 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
         run.folder.clone_from(&folder);
         run.stage = Stage::Production;
     }
+    if runs.is_empty() {
+        read_services(facts, &mut runs);
+    }
     facts.runs.extend(runs);
 }
 
@@ -60,12 +64,30 @@ fn home(facts: &Facts) -> String {
     }
 }
 
+/// What azd deploys to a web app whose command nothing names: the platform starts what the manifest does.
+fn read_services(facts: &Facts, runs: &mut Vec<Run>) {
+    for (path, node) in facts.documents(|path| matches!(path.as_str(), "azure.yaml" | "azure.yml")) {
+        for service in node.at(&["services"]).map(Node::entries).unwrap_or_default() {
+            if service.value.text_at(&["host"]) != Some("appservice") {
+                continue;
+            }
+            let project = service.value.text_at(&["project"]).unwrap_or_default();
+            let below = project.trim_start_matches("./").trim_matches(['.', '/']);
+            let mut found = run(path, service.line, &service.key, "");
+            found.role = Role::Web;
+            found.stage = Stage::Production;
+            found.folder = if below.is_empty() { String::new() } else { format!("{below}/") };
+            runs.push(found);
+        }
+    }
+}
+
 fn run(path: &RepoPath, line: usize, name: &str, command: &str) -> Run {
     Run::new(Kind::Platform, Place::line(path.clone(), line), name, command)
 }
 
 fn read_start(path: &RepoPath, text: &str, runs: &mut Vec<Run>) {
-    let words = ["appCommandLine", "app_command_line", "startup-command", "--startup-file"];
+    let words = ["appCommandLine", "app_command_line", "startup_command", "startup-command", "--startup-file"];
     let Some(pattern) = START.as_ref() else { return };
     if !words.iter().any(|word| text.contains(word)) {
         return;
