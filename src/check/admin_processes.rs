@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::case::{Case, Judgement};
-use super::facts::image::Image;
+use super::facts::image::{Image, exec_form};
 use super::facts::manifest::Script;
 use super::facts::reach::Reached;
-use super::facts::run::{Kind, Role, is_migration};
+use super::facts::run::{Kind, Role, Stage, is_migration};
 use super::facts::setting::Origin;
 use super::finding::{Place, Severity};
+use super::language::Language;
 use super::lines::numbered;
 use super::unknown;
 use crate::error::Result;
@@ -192,9 +193,15 @@ fn find_scripts(case: &Case<'_>) -> Vec<RepoPath> {
 /// Where a pipeline or a script migrates by a tool of its own, as a person would by hand.
 fn find_written_down(case: &Case<'_>) -> Option<Place> {
     let says = |text: &str| {
-        ["sqlx database setup", "sqlx db setup", "sqlx migrate run", "diesel migration run", "diesel setup"]
-            .iter()
-            .any(|command| text.contains(command))
+        [
+            "sqlx database setup",
+            "sqlx db setup",
+            "sqlx migrate run",
+            "diesel migration run",
+            "diesel setup",
+        ]
+        .iter()
+        .any(|command| text.contains(command))
     };
     let of_pipeline = case.facts.pipeline.iter().find(|step| says(&step.text));
     let place = of_pipeline.map(|step| step.place.clone());
@@ -252,15 +259,16 @@ fn find_left_out(case: &Case<'_>) -> Vec<(Place, String)> {
         let rest = folder.strip_prefix(pattern);
         !pattern.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    for (number, line) in numbered(case.sources.text(".dockerignore").unwrap_or_default()) {
-        let pattern =
-            line.trim().trim_start_matches("**/").trim_start_matches("./").trim_matches('/');
-        if is_in(pattern)
-            && let Ok(path) = RepoPath::parse(".dockerignore")
-        {
-            found.push((Place::line(path, number), format!("`{pattern}`")));
+    for (path, source) in case.sources.named(|name| name.ends_with(".dockerignore")) {
+        for (number, line) in numbered(&source.text) {
+            let pattern =
+                line.trim().trim_start_matches("**/").trim_start_matches("./").trim_matches('/');
+            if is_in(pattern) {
+                found.push((Place::line(path.clone(), number), format!("`{pattern}`")));
+            }
         }
     }
+    found.extend(find_uncopied(case, &migration, folder));
     // A tool for development, in an image without those.
     let leaves_out = facts.images.iter().any(|image| {
         image.last_stage().any(|found| {
@@ -293,6 +301,72 @@ fn find_left_out(case: &Case<'_>) -> Vec<(Place, String)> {
         }
     }
     found
+}
+
+/// The instruction that copies the code, where an image copies it by its folders and the migrations are in none.
+fn find_uncopied(case: &Case<'_>, migration: &RepoPath, folder: &str) -> Option<(Place, String)> {
+    // A folder of its own alone can be forgotten; a binary has them in it.
+    let is_read =
+        [".py", ".js", ".ts", ".sql"].iter().any(|end| migration.file_name().ends_with(end));
+    let is_compiled = case.facts.apps.iter().any(|app| app.language == Language::Rust);
+    if folder.is_empty() || !is_read || is_compiled {
+        return None;
+    }
+    let is_started = |image: &&Image| {
+        case.facts.runs.iter().any(|run| {
+            run.image.as_ref() == Some(&image.path)
+                && run.stage != Stage::Development
+                && matches!(run.role, Role::Web | Role::Worker)
+        })
+    };
+    let mut left_out = None;
+    for image in case.facts.images.iter().filter(is_started) {
+        let place = find_code_without(image, folder)?;
+        left_out = left_out.or(Some(place));
+    }
+    let name = folder.rsplit('/').find(|part| part.contains("migration")).unwrap_or(folder);
+    left_out.map(|place| (place, format!("`{name}`")))
+}
+
+/// Where an image copies its code, if it copies nothing that may have the folder in it.
+fn find_code_without(image: &Image, folder: &str) -> Option<Place> {
+    let mut code = None;
+    for copy in image.last_stage().filter(|found| matches!(found.name.as_str(), "COPY" | "ADD")) {
+        let is_built = copy.text.contains("--from=");
+        let words = exec_form(&copy.text)
+            .unwrap_or_else(|| copy.text.split_whitespace().map(str::to_owned).collect());
+        let words: Vec<&str> =
+            words.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
+        let (_, from) = words.split_last()?;
+        for source in from {
+            let source = source.trim_start_matches("./").trim_matches('/');
+            let last = source.rsplit('/').next().unwrap_or_default();
+            let is_file = last.contains('.') && !last.starts_with('.') || last == "Pipfile";
+            let is_package =
+                ["node_modules", "venv", ".venv", "site-packages", "wheels", "bin", "deps"]
+                    .contains(&last);
+            let is_output = ["dist", "build", "public", "static", ".next"].contains(&last);
+            if is_file || is_package {
+                continue;
+            }
+            let covers = if is_built {
+                // A folder that was copied whole in a stage before; what is compiled has `src` in it.
+                !is_output || format!("/{folder}/").contains("/src/")
+            } else {
+                matches!(source, "" | "." | "*" | "..")
+                    || source.contains(['$', '*'])
+                    || format!("/{folder}/").contains(&format!("/{source}/"))
+            };
+            if covers {
+                return None;
+            }
+            if !matches!(last, "public" | "static" | "templates" | "prisma" | "scripts" | "config")
+            {
+                code = Some(image.place(copy));
+            }
+        }
+    }
+    code
 }
 
 /// Commands of tasks with a database's address in them.

@@ -7,6 +7,7 @@ use regex::Regex;
 use super::case::{Case, Judgement};
 use super::document::Node;
 use super::facts::compose::{engine, is_compose_name, is_foreign_image};
+use super::facts::run::Run;
 use super::finding::{Mark, Place, Severity, Verdict};
 use super::lines::numbered;
 use super::unknown;
@@ -70,16 +71,18 @@ fn is_conditional(text: &str, line: usize) -> bool {
 
 /// Where Gunicorn is started without its log of requests: beside a Django that says nothing, nobody hears of any.
 fn find_silent_servers(case: &Case<'_>) -> Vec<Place> {
-    let is_configured = case
-        .sources
-        .iter()
-        .any(|(path, source)| path.file_name().contains("gunicorn") && source.text.contains("accesslog"));
+    let is_configured = case.sources.iter().any(|(path, source)| {
+        path.file_name().contains("gunicorn") && source.text.contains("accesslog")
+    });
     let is_told = |text: &str| text.contains("access-log") || text.contains("GUNICORN_CMD_ARGS");
     let is_set = case.facts.settings.iter().any(|setting| setting.name == "GUNICORN_CMD_ARGS");
     if !case.has("django-logs-nowhere") || is_configured || is_set {
         return Vec::new();
     }
-    let steps = case.facts.servers().into_iter().filter_map(|run| run.steps.last());
+    // Before what Elastic Beanstalk starts stands a server that logs.
+    let is_behind = |run: &&Run| run.place.path.as_str().contains(".ebextensions/");
+    let servers = case.facts.servers().into_iter().filter(|run| !is_behind(run));
+    let steps = servers.filter_map(|run| run.steps.last());
     let silent = steps.filter(|step| step.text.contains("gunicorn") && !is_told(&step.text));
     silent.map(|step| step.place.clone()).collect()
 }

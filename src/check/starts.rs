@@ -1,6 +1,6 @@
 //! Where a process does the work of a release when it starts: not only where that is written, but where it is called.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -31,30 +31,49 @@ static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)(migrat|schema|tables?$|seed|indices|indexes|(init|setup|create|prepare|sync|ensure|configure)_?(the_?)?(db|database|data|models?|collections?|storage|store)\b)").ok()
 });
 /// What says that a call is a command's, and not that of every start.
-const COMMANDS: [&str; 9] =
-    ["argv", "args()", "=>", "\"migrate\"", "'migrate'", ".command(", "__main__", "require.main", "TESTING"];
+const COMMANDS: [&str; 8] = [
+    "argv",
+    "args()",
+    "\"migrate\"",
+    "'migrate'",
+    ".command(",
+    "__main__",
+    "require.main",
+    "TESTING",
+];
 
-/// Adds the calls of the functions in which the schema is made.
+/// Adds the calls of the functions in which the schema is made; what only commands call is made at no start.
 pub fn follow(sources: &Sources, facts: &Facts, marks: &mut Vec<Mark<'_>>) {
     let is_released = facts.runs.iter().any(|run| run.is_definition() && run.role == Role::Release);
     if is_released {
         return;
     }
+    let mut known: BTreeMap<String, Calls> = BTreeMap::new();
     let mut found = Vec::new();
-    let mut seen: BTreeSet<&str> = BTreeSet::new();
-    for mark in marks.iter().filter(|mark| mark.rule.id == "schema-at-start") {
-        let Some(name) = sources.get(&mark.place.path).and_then(|source| {
-            enclosing(&source.text, mark.place.line)
-        }) else {
-            continue;
-        };
-        let says_it = NAME.as_ref().is_some_and(|pattern| pattern.is_match(name));
-        if says_it && seen.insert(name) {
-            let places = calls(sources, facts, name);
-            found.extend(places.into_iter().map(|place| Mark::new(mark.rule, place)));
+    let mut is_start = |mark: &Mark<'_>| {
+        if mark.rule.id != "schema-at-start" {
+            return true;
         }
-    }
-    marks.extend(found);
+        let source = sources.get(&mark.place.path);
+        let name = source.and_then(|source| enclosing(&source.text, mark.place.line));
+        let says_it = |name: &&str| NAME.as_ref().is_some_and(|it| it.is_match(name));
+        let Some(name) = name.filter(says_it) else { return true };
+        let calls = known.entry(name.to_owned()).or_insert_with(|| {
+            let calls = find_calls(sources, facts, name);
+            found.extend(calls.starts.iter().cloned());
+            calls
+        });
+        !calls.is_by_command || !calls.starts.is_empty()
+    };
+    let kept: Vec<bool> = marks.iter().map(&mut is_start).collect();
+    let rule = marks.iter().map(|mark| mark.rule).find(|rule| rule.id == "schema-at-start");
+    let mut kept = kept.into_iter();
+    marks.retain(|_| kept.next().unwrap_or(true));
+    marks.extend(
+        rule.into_iter().flat_map(|rule| {
+            found.drain(..).map(|place| Mark::new(rule, place)).collect::<Vec<_>>()
+        }),
+    );
 }
 
 /// The name of the function that a line is in.
@@ -69,9 +88,17 @@ fn enclosing(text: &str, line: usize) -> Option<&str> {
     )
 }
 
-/// Where what serves calls it.
-fn calls(sources: &Sources, facts: &Facts, name: &str) -> Vec<Place> {
-    let mut found = Vec::new();
+/// Who calls a function.
+#[derive(Default)]
+struct Calls {
+    /// Where what serves does.
+    starts: Vec<Place>,
+    /// Whether a command does.
+    is_by_command: bool,
+}
+
+fn find_calls(sources: &Sources, facts: &Facts, name: &str) -> Calls {
+    let mut calls = Calls::default();
     let called = format!("{name}(");
     for (path, source, grammar) in sources.code() {
         let tests = match grammar {
@@ -79,7 +106,7 @@ fn calls(sources: &Sources, facts: &Facts, name: &str) -> Vec<Place> {
             _ => None,
         };
         let text = tests.map_or(source.text.as_str(), |end| &source.text[..end]);
-        if facts.reach.of(path) != Reached::Served || !text.contains(&called) {
+        if facts.reach.of(path) == Reached::Nobody || !text.contains(&called) {
             continue;
         }
         let lines: Vec<&str> = text.lines().collect();
@@ -90,15 +117,26 @@ fn calls(sources: &Sources, facts: &Facts, name: &str) -> Vec<Place> {
             });
             let is_head = HEAD.as_ref().is_some_and(|head| head.is_match(line));
             let is_comment = line.trim_start().starts_with(['#', '/', '*']);
-            let from = number.saturating_sub(LOOK_BACK + 1);
-            let near = lines.get(from..number).unwrap_or_default();
-            let is_command =
-                near.iter().any(|line| COMMANDS.iter().any(|word| line.contains(word)));
-            if is_call && !is_head && !is_comment && !is_command {
-                found.push(Place::line(path.clone(), number));
+            if !is_call || is_head || is_comment {
+                continue;
+            }
+            let near = lines.get(number.saturating_sub(LOOK_BACK + 1)..number);
+            let says_it = |line: &&str| {
+                COMMANDS.iter().any(|word| line.contains(word))
+                    // An arm of a `match`.
+                    || grammar == Grammar::Rust && line.contains("=>")
+            };
+            if near.unwrap_or_default().iter().any(says_it) || facts.reach.of(path) == Reached::Task
+            {
+                calls.is_by_command = true;
+            } else {
+                calls.starts.push(Place::line(path.clone(), number));
             }
         }
     }
     // What is called from everywhere, is no start.
-    if found.len() > MAX_CALLS { Vec::new() } else { found }
+    if calls.starts.len() > MAX_CALLS {
+        calls = Calls::default();
+    }
+    calls
 }

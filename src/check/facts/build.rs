@@ -1,8 +1,8 @@
 //! What is run while a release is built: commands of platforms, scripts of manifests, `RUN` of images.
 
 use super::Facts;
-use crate::check::document::Node;
 use super::run::{Kind, Role, Run, Stage, is_migration};
+use crate::check::document::Node;
 use crate::check::finding::Place;
 use crate::check::sources::Sources;
 use crate::tree::RepoPath;
@@ -54,9 +54,9 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
         for kind in ["services", "workers", "jobs"] {
             let items = node.at(&[kind]).map(Node::items).unwrap_or_default();
             let commands = items.iter().filter_map(|item| item.get(key));
-            found.extend(commands.filter_map(|entry| {
-                Some(build(path, entry.line, entry.value.text()?))
-            }));
+            found.extend(
+                commands.filter_map(|entry| Some(build(path, entry.line, entry.value.text()?))),
+            );
         }
     }
     for app in &facts.apps {

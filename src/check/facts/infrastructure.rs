@@ -66,7 +66,8 @@ fn home(facts: &Facts) -> String {
 
 /// What azd deploys to a web app whose command nothing names: the platform starts what the manifest does.
 fn read_services(facts: &Facts, runs: &mut Vec<Run>) {
-    for (path, node) in facts.documents(|path| matches!(path.as_str(), "azure.yaml" | "azure.yml")) {
+    for (path, node) in facts.documents(|path| matches!(path.as_str(), "azure.yaml" | "azure.yml"))
+    {
         for service in node.at(&["services"]).map(Node::entries).unwrap_or_default() {
             if service.value.text_at(&["host"]) != Some("appservice") {
                 continue;
@@ -87,7 +88,13 @@ fn run(path: &RepoPath, line: usize, name: &str, command: &str) -> Run {
 }
 
 fn read_start(path: &RepoPath, text: &str, runs: &mut Vec<Run>) {
-    let words = ["appCommandLine", "app_command_line", "startup_command", "startup-command", "--startup-file"];
+    let words = [
+        "appCommandLine",
+        "app_command_line",
+        "startup_command",
+        "startup-command",
+        "--startup-file",
+    ];
     let Some(pattern) = START.as_ref() else { return };
     if !words.iter().any(|word| text.contains(word)) {
         return;

@@ -84,6 +84,15 @@ static PYTHON_IMPORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?m)^[ \t]*(?:from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([\w., \t]+))").ok()
 });
 
+static LISTED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"\bscript["']?\s*:\s*["'`]([^"'`\n]+)["'`]"#).ok());
+
+/// Whether a word of a command is a list of processes for PM2.
+fn is_process_list(word: &str) -> bool {
+    let name = word.rsplit('/').next().unwrap_or_default();
+    ["ecosystem.", "pm2.", "process.", "processes."].iter().any(|start| name.starts_with(start))
+}
+
 /// The files that an import leads to.
 struct Resolver<'s> {
     sources: &'s Sources,
@@ -403,6 +412,9 @@ impl<'s> Resolver<'s> {
     /// The files that a command names, as a path, or as a module of Python.
     fn named_in(&self, folder: &str, command: &str) -> Vec<RepoPath> {
         let mut found = Vec::new();
+        if command.contains("pm2") {
+            found.extend(self.named_in_list(folder, command));
+        }
         let mut is_module_next = false;
         for word in command.split([' ', '\t', '"', '\'', '=', '\n']) {
             let word = word.trim_matches(['[', ']', ',']);
@@ -423,7 +435,7 @@ impl<'s> Resolver<'s> {
                 || word.ends_with(".py")
                 || word.ends_with(".mjs")
                 || word.ends_with(".cjs");
-            if is_path {
+            if is_path && !is_process_list(word) {
                 found.extend(self.named_path(folder, word));
             }
             if is_module && (word.contains(':') || word.contains('.') && !is_path) {
@@ -434,6 +446,19 @@ impl<'s> Resolver<'s> {
             found.extend(self.file(&format!("{folder}src/main.ts")));
         }
         found
+    }
+
+    /// The scripts that PM2's list of processes names.
+    fn named_in_list(&self, folder: &str, command: &str) -> Vec<RepoPath> {
+        let lists = command.split_whitespace().filter(|word| is_process_list(word));
+        let texts = lists.filter_map(|word| {
+            self.sources.text(&format!("{folder}{}", word.trim_start_matches("./")))
+        });
+        let Some(pattern) = LISTED.as_ref() else { return Vec::new() };
+        let named = texts.flat_map(|text| pattern.captures_iter(text)).filter_map(|groups| {
+            self.named_path(folder, groups.get(1).map_or("", |word| word.as_str()))
+        });
+        named.collect()
     }
 
     /// The script that a path of a command means, as it is, or below the folder that an image copies the source to.

@@ -137,24 +137,34 @@ fn find_script(facts: &Facts, folder: &str, command: &str) -> Option<(String, Ve
     let below = elsewhere.map(|pair| pair[1].trim_start_matches("./").trim_end_matches('/'));
     let moved = below.map(|below| format!("{folder}{below}/"));
     let folder = moved.as_deref().unwrap_or(folder);
+    let workspace = find_workspace(&all);
     let words: Vec<&str> = all
         .into_iter()
         .filter(|word| {
             !word.starts_with('-')
                 && !word.contains('=')
                 && *word != "exec"
+                && (workspace.is_none() || *word != "workspace" && Some(*word) != workspace)
                 && Some(word.trim_start_matches("./").trim_end_matches('/')) != below
         })
         .collect();
     let name = match words.as_slice() {
         ["npm", "start", ..] => "start",
-        ["npm" | "yarn" | "pnpm" | "bun", "run" | "run-script", name, ..]
+        ["npm" | "yarn" | "pnpm" | "bun" | "turbo" | "lerna", "run" | "run-script", name, ..]
         | ["yarn" | "pnpm" | "bun", name, ..] => *name,
         _ => return None,
     };
     let near = |app: &&super::manifest::App| folder_of(&app.manifest) == folder;
     let with_scripts = || facts.apps.iter().filter(|app| !app.scripts.is_empty());
-    let app = with_scripts().find(near).or_else(|| with_scripts().find(|app| app.serves()))?;
+    let is_meant = |app: &&super::manifest::App| {
+        let own = app.folder().trim_end_matches('/').rsplit('/').next();
+        let wanted = workspace.map(|name| name.trim_matches(['.', '{', '}', '^', '/']));
+        wanted.is_some_and(|name| own == name.rsplit('/').next())
+    };
+    let meant = with_scripts().find(is_meant);
+    let app = meant
+        .or_else(|| with_scripts().find(near))
+        .or_else(|| with_scripts().find(|app| app.serves()))?;
     let find = |name: &str| app.scripts.iter().find(|script| script.name == name);
     let script = find(name)?;
     let before = find(&format!("pre{name}"));
@@ -163,6 +173,19 @@ fn find_script(facts: &Facts, folder: &str, command: &str) -> Option<(String, Ve
     let mut found: Vec<Step> = before.map(steps).unwrap_or_default();
     found.extend(steps(script));
     Some(("npm".to_owned(), found))
+}
+
+/// The package of a workspace that a package manager's command is for.
+fn find_workspace<'w>(words: &[&'w str]) -> Option<&'w str> {
+    let apart = words.windows(2).find(|pair| {
+        matches!(pair[0], "-w" | "--workspace" | "--filter" | "-F" | "--scope" | "workspace")
+    });
+    let joined = || {
+        let options = ["--workspace=", "--filter=", "--scope=", "-w="];
+        words.iter().find_map(|word| options.iter().find_map(|start| word.strip_prefix(start)))
+    };
+    let found = apart.map(|pair| pair[1]).or_else(joined)?;
+    Some(found.trim_matches(['"', '\'']))
 }
 
 /// The commands of a shell script of the repository.
