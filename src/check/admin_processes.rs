@@ -8,7 +8,7 @@ use super::case::{Case, Judgement};
 use super::facts::image::{Image, exec_form};
 use super::facts::manifest::Script;
 use super::facts::reach::Reached;
-use super::facts::run::{Kind, Role, Stage, is_migration};
+use super::facts::run::{Kind, Role, Stage, is_migration, stage_of};
 use super::facts::setting::Origin;
 use super::finding::{Place, Severity};
 use super::language::Language;
@@ -132,6 +132,10 @@ fn judge_variables(case: &mut Case<'_>) -> Result<()> {
     let named = || facts.settings.iter().filter(|setting| setting.origin == Origin::Example);
     let is_task = |path: &RepoPath| {
         let stem = path.file_name().split('.').next().unwrap_or_default();
+        // What tells a tool, works on nothing.
+        if path.file_name().contains(".config.") || stem.contains("env") {
+            return false;
+        }
         matches!(stem, "admin" | "tasks" | "commands" | "cli" | "manage" | "management")
             || facts.reach.of(path) == Reached::Task
     };
@@ -378,6 +382,9 @@ fn find_own_handles(case: &Case<'_>) -> Vec<Place> {
         matches!(name, "Makefile" | "justfile" | "alembic.ini") || name.ends_with(".sh")
     };
     for (path, source) in case.sources.named(is_script) {
+        if stage_of(path) == Stage::Development {
+            continue;
+        }
         let is_configuration = path.file_name() == "alembic.ini";
         if is_configuration && has_own_environment(case) {
             continue;

@@ -469,13 +469,20 @@ fn read_target(sources: &Sources, folder: &str, command: &str) -> Option<(String
     let is_near = |path: &RepoPath| folder_of(path) == folder;
     let (path, source) =
         sources.named(|name| name == program).max_by_key(|(path, _)| is_near(path))?;
-    let target = read_targets(path, &source.text).into_iter().find(|target| target.name == name)?;
-    (!target.steps.is_empty()).then(|| (program.to_lowercase(), target.steps))
+    let targets = read_targets(path, &source.text);
+    let target = targets.iter().find(|target| target.name == name)?;
+    // What it needs is made before.
+    let needed = targets.iter().filter(|other| target.needs.contains(&other.name));
+    let mut steps: Vec<Step> = needed.flat_map(|other| other.steps.clone()).collect();
+    steps.extend(target.steps.iter().cloned());
+    (!target.steps.is_empty()).then(|| (program.to_lowercase(), steps))
 }
 
 /// A target of a Makefile or justfile.
 struct Target {
     name: String,
+    /// The targets that are made before it.
+    needs: Vec<String>,
     steps: Vec<Step>,
 }
 
@@ -505,7 +512,9 @@ fn read_targets(path: &RepoPath, text: &str) -> Vec<Target> {
         let name = head.split_whitespace().next().unwrap_or_default();
         let is_name = !head.contains('=') && !name.starts_with('.') && !rest.starts_with(":=");
         if is_name {
-            targets.push(Target { name: name.to_owned(), steps: Vec::new() });
+            let needs = rest.split_whitespace().take_while(|word| !word.starts_with('#'));
+            let needs = needs.map(str::to_owned).collect();
+            targets.push(Target { name: name.to_owned(), needs, steps: Vec::new() });
         }
     }
     targets
