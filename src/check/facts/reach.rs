@@ -84,6 +84,13 @@ static PYTHON_IMPORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?m)^[ \t]*(?:from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([\w., \t]+))").ok()
 });
 
+/// Folders that a script looks through for modules.
+static LOADED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?:join|resolve)\(\s*[\w.]+(?:\(\))?\s*,\s*["'`]([\w./-]{2,})["'`]|(?:readdir|readdirSync|glob|sync|globSync)\(\s*["'`]([\w./-]{2,})"#,
+    )
+    .ok()
+});
 static LISTED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"\bscript["']?\s*:\s*["'`]([^"'`\n]+)["'`]"#).ok());
 
@@ -571,7 +578,11 @@ impl<'s> Resolver<'s> {
                 import.get(at).map(|name| name.as_str()).filter(|name| name.len() <= MAX_IMPORT)
             };
             if let Some(name) = part(1) {
-                if name.starts_with('.') {
+                // `require('./routes/' + name)`: all that stands there.
+                let loaded = name.split("${").next().filter(|start| start.ends_with('/'));
+                if let Some(start) = loaded.filter(|start| start.starts_with('.')) {
+                    found.extend(self.loaded(folder, start));
+                } else if name.starts_with('.') {
                     found.extend(self.script("", &format!("{folder}{name}")));
                 } else {
                     let bare =
@@ -583,15 +594,31 @@ impl<'s> Resolver<'s> {
                     found.extend(above.into_iter().find_map(|root| self.script(root, bare)));
                 }
             } else if let Some(name) = part(2) {
-                // A folder that is loaded as a whole.
-                let Some(below) = tidy(&format!("{folder}{}", name.trim_start_matches('/'))) else {
+                found.extend(self.loaded(folder, name));
+            }
+        }
+        let loads =
+            ["readdir", "utoload", "utoLoad", "glob"].iter().any(|word| text.contains(word));
+        if let Some(pattern) = LOADED.as_ref().filter(|_| loads) {
+            for names in pattern.captures_iter(text) {
+                let name = names.iter().skip(1).flatten().next().map_or("", |name| name.as_str());
+                if name.len() > MAX_IMPORT {
                     continue;
-                };
-                let below = format!("{below}/");
-                found.extend(self.sources.code_below(&below).map(|(path, ..)| path.clone()));
+                }
+                found.extend(self.loaded(folder, name));
+                found.extend(self.loaded("", name));
             }
         }
         found
+    }
+
+    /// What stands in a folder that is loaded as a whole.
+    fn loaded(&self, folder: &str, name: &str) -> Vec<RepoPath> {
+        let name = name.trim_start_matches('/').trim_end_matches('/');
+        let Some(below) = tidy(&format!("{folder}{name}")).filter(|below| !below.is_empty()) else {
+            return Vec::new();
+        };
+        self.sources.code_below(&format!("{below}/")).map(|(path, ..)| path.clone()).collect()
     }
 
     /// Whether a script names what is neither relative nor declared as it stands.
