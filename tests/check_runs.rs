@@ -134,3 +134,103 @@ fn the_app_engine_starts_what_its_file_names() {
     let file = ("app.yaml", "runtime: python312\nentrypoint: gunicorn -b :$PORT shop:app\n");
     assert_eq!(served(&[file]), ["app.yaml:2 gunicorn -b :$PORT shop:app"]);
 }
+
+#[test]
+fn infrastructure_says_what_is_started_and_an_editor_does_not() {
+    let editor = (
+        ".devcontainer/docker-compose.yml",
+        "services:\n  app:\n    build: .\n    command: sleep infinity\n",
+    );
+    let script = ("startup.sh", "flask db upgrade\ngunicorn --bind=0.0.0.0:8000 shop:app\n");
+    let expected =
+        ["startup.sh:1 flask db upgrade", "startup.sh:2 gunicorn --bind=0.0.0.0:8000 shop:app"];
+    for (path, line) in [
+        ("infra/main.bicep", "      appCommandLine: 'startup.sh'\n"),
+        ("infra/web.tf", "    app_command_line = \"bash startup.sh\"\n"),
+        ("README", ""),
+    ] {
+        assert_eq!(served(&[editor, script, (path, line)]), expected, "{path}");
+    }
+    let options = "option_settings:\n  aws:elasticbeanstalk:container:python:\n    WSGIPath: shop.wsgi:application\n";
+    assert_eq!(
+        served(&[(".ebextensions/shop.config", options)]),
+        [".ebextensions/shop.config:3 gunicorn shop.wsgi:application"]
+    );
+    let unit = "[Service]\nExecStart=/srv/venv/bin/gunicorn shop:app\n";
+    assert_eq!(
+        served(&[("deploy/shop.service", unit)]),
+        ["deploy/shop.service:2 /srv/venv/bin/gunicorn shop:app"]
+    );
+}
+
+#[test]
+fn an_image_to_develop_with_is_not_what_production_starts() {
+    let found = served(&[
+        (
+            "docker-compose.yml",
+            "services:\n  web:\n    build: ./app\n    volumes: ['./app:/srv']\n",
+        ),
+        (
+            "docker-compose.prod.yml",
+            "services:\n  web:\n    build: {context: ./app, dockerfile: Dockerfile.prod}\n    command: gunicorn shop.wsgi\n",
+        ),
+        ("app/Dockerfile", "FROM python:3.13\nENTRYPOINT [\"./entrypoint.sh\"]\n"),
+        ("app/entrypoint.sh", "#!/bin/sh\npython manage.py flush\nexec \"$@\"\n"),
+        ("app/Dockerfile.prod", "FROM python:3.13\n"),
+        ("app/shop.py", ""),
+    ]);
+    assert_eq!(found, ["docker-compose.prod.yml:4 gunicorn shop.wsgi"]);
+}
+
+#[test]
+fn a_package_of_a_workspace_is_found_by_its_name() {
+    let api = (
+        "packages/api/package.json",
+        "{\"dependencies\": {\"koa\": \"3\"}, \"scripts\": {\"start\": \"node api.js\"}}",
+    );
+    let site = (
+        "packages/site/package.json",
+        "{\"dependencies\": {\"express\": \"5\"}, \"scripts\": {\"start\": \"node site.js\"}}",
+    );
+    for command in [
+        "npm start -w site",
+        "npm run start --workspace=site",
+        "yarn workspace @shop/site start",
+        "pnpm --filter @shop/site start",
+    ] {
+        let procfile = format!("web: {command}\n");
+        let found = served(&[api, site, ("Procfile", &procfile)]);
+        assert_eq!(found, ["packages/site/package.json:1 node site.js"], "{command}");
+    }
+}
+
+#[test]
+fn a_build_is_followed_through_its_script() {
+    let facts = facts(&[
+        ("render.yaml", "services:\n  - type: web\n    buildCommand: ./build.sh\n"),
+        ("build.sh", "#!/bin/sh\npip install -r requirements.txt\npython manage.py migrate\n"),
+    ]);
+    let steps: Vec<_> = facts.builds.iter().flat_map(|run| &run.steps).collect();
+    assert!(steps.iter().any(|step| {
+        step.place.path.as_str() == "build.sh" && step.text == "python manage.py migrate"
+    }));
+    assert!(facts.runs.is_empty());
+}
+
+#[test]
+fn what_loads_a_folder_reaches_what_stands_in_it() {
+    let package = (
+        "package.json",
+        "{\"dependencies\": {\"fastify\": \"5\"}, \"scripts\": {\"start\": \"node server.js\"}}",
+    );
+    for text in [
+        "app.register(autoload, { dir: join(import.meta.url, 'routes') })\n",
+        "glob.sync('./routes/**/*.js').forEach((file) => require(file))\n",
+        "fs.readdirSync('./routes').forEach((name) => require('./routes/' + name))\n",
+    ] {
+        let facts =
+            facts(&[package, ("server.js", text), ("routes/shop.js", ""), ("other.js", "")]);
+        let served: Vec<_> = facts.reach.served().map(ToString::to_string).collect();
+        assert_eq!(served, ["routes/shop.js", "server.js"], "{text}");
+    }
+}

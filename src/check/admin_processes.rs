@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::case::{Case, Judgement};
-use super::facts::image::Image;
+use super::facts::image::{Image, exec_form};
 use super::facts::manifest::Script;
 use super::facts::reach::Reached;
-use super::facts::run::{Kind, Role, is_migration};
+use super::facts::run::{Kind, Role, Stage, is_migration, stage_of};
 use super::facts::setting::Origin;
 use super::finding::{Place, Severity};
+use super::language::Language;
 use super::lines::numbered;
 use super::unknown;
 use crate::error::Result;
@@ -89,6 +90,9 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.mark("task-command", Place::line(path.clone(), 1), path.file_name())?;
         }
     }
+    if let Some(place) = find_written_down(case) {
+        case.mark("task-command", place, "the migration")?;
+    }
     if !case.has("schema-at-start")
         && let Some((path, tool)) = find_migrations(case)
     {
@@ -101,6 +105,10 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let migrating: Vec<Place> = case.by("run-migrates").map(|mark| mark.place.clone()).collect();
     for place in migrating {
         case.mark("task-at-start", place, "")?;
+    }
+    let building: Vec<Place> = case.by("build-migrates").map(|mark| mark.place.clone()).collect();
+    for place in building {
+        case.mark("task-at-build", place, "")?;
     }
     judge_variables(case)?;
     for (place, what) in find_left_out(case) {
@@ -124,6 +132,10 @@ fn judge_variables(case: &mut Case<'_>) -> Result<()> {
     let named = || facts.settings.iter().filter(|setting| setting.origin == Origin::Example);
     let is_task = |path: &RepoPath| {
         let stem = path.file_name().split('.').next().unwrap_or_default();
+        // What tells a tool, works on nothing.
+        if path.file_name().contains(".config.") || stem.contains("env") {
+            return false;
+        }
         matches!(stem, "admin" | "tasks" | "commands" | "cli" | "manage" | "management")
             || facts.reach.of(path) == Reached::Task
     };
@@ -182,6 +194,45 @@ fn find_scripts(case: &Case<'_>) -> Vec<RepoPath> {
         .collect()
 }
 
+/// Where a pipeline or a script migrates by a tool of its own, as a person would by hand.
+fn find_written_down(case: &Case<'_>) -> Option<Place> {
+    let says = |text: &str| {
+        [
+            "sqlx database setup",
+            "sqlx db setup",
+            "sqlx migrate run",
+            "diesel migration run",
+            "diesel setup",
+        ]
+        .iter()
+        .any(|command| text.contains(command))
+    };
+    let of_pipeline = case.facts.pipeline.iter().find(|step| says(&step.text));
+    let place = of_pipeline.map(|step| step.place.clone());
+    let is_script = |name: &str| matches!(name, "Makefile" | "justfile") || name.ends_with(".sh");
+    place.or_else(|| {
+        case.sources.named(is_script).find_map(|(path, source)| {
+            let found = numbered(&source.text).find(|(_, line)| {
+                says(line) && !line.trim_start().starts_with('#') && !line.contains("echo")
+            });
+            found.map(|(number, _)| Place::line(path.clone(), number))
+        })
+    })
+}
+
+/// Files by which a tool for migrations is told how to run, before there is a migration.
+const CONFIGURED: [&str; 9] = [
+    "knexfile.",
+    "alembic.ini",
+    "schema.prisma",
+    ".sequelizerc",
+    "drizzle.config.",
+    "ormconfig.",
+    "migrate-mongo-config.",
+    "diesel.toml",
+    "data-source.ts",
+];
+
 /// Migrations in files, and the tool that runs them.
 fn find_migrations(case: &Case<'_>) -> Option<(RepoPath, &'static str)> {
     let facts = case.facts;
@@ -192,7 +243,11 @@ fn find_migrations(case: &Case<'_>) -> Option<(RepoPath, &'static str)> {
             .any(|folder| folder == "migrations" || folder == "migration");
         is_in && [".sql", ".ts", ".js", ".py"].iter().any(|end| path.file_name().ends_with(end))
     };
-    Some((case.sources.paths().find(is_migration)?.clone(), *tool))
+    let is_configured =
+        |path: &&RepoPath| CONFIGURED.iter().any(|name| path.file_name().starts_with(name));
+    let mut paths = case.sources.paths();
+    let found = paths.find(is_migration).or_else(|| case.sources.paths().find(is_configured));
+    Some((found?.clone(), *tool))
 }
 
 /// What a release needs to migrate, and the image has not: the files, or the tool.
@@ -208,15 +263,16 @@ fn find_left_out(case: &Case<'_>) -> Vec<(Place, String)> {
         let rest = folder.strip_prefix(pattern);
         !pattern.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    for (number, line) in numbered(case.sources.text(".dockerignore").unwrap_or_default()) {
-        let pattern =
-            line.trim().trim_start_matches("**/").trim_start_matches("./").trim_matches('/');
-        if is_in(pattern)
-            && let Ok(path) = RepoPath::parse(".dockerignore")
-        {
-            found.push((Place::line(path, number), format!("`{pattern}`")));
+    for (path, source) in case.sources.named(|name| name.ends_with(".dockerignore")) {
+        for (number, line) in numbered(&source.text) {
+            let pattern =
+                line.trim().trim_start_matches("**/").trim_start_matches("./").trim_matches('/');
+            if is_in(pattern) {
+                found.push((Place::line(path.clone(), number), format!("`{pattern}`")));
+            }
         }
     }
+    found.extend(find_uncopied(case, &migration, folder));
     // A tool for development, in an image without those.
     let leaves_out = facts.images.iter().any(|image| {
         image.last_stage().any(|found| {
@@ -251,6 +307,72 @@ fn find_left_out(case: &Case<'_>) -> Vec<(Place, String)> {
     found
 }
 
+/// The instruction that copies the code, where an image copies it by its folders and the migrations are in none.
+fn find_uncopied(case: &Case<'_>, migration: &RepoPath, folder: &str) -> Option<(Place, String)> {
+    // A folder of its own alone can be forgotten; a binary has them in it.
+    let is_read =
+        [".py", ".js", ".ts", ".sql"].iter().any(|end| migration.file_name().ends_with(end));
+    let is_compiled = case.facts.apps.iter().any(|app| app.language == Language::Rust);
+    if folder.is_empty() || !is_read || is_compiled {
+        return None;
+    }
+    let is_started = |image: &&Image| {
+        case.facts.runs.iter().any(|run| {
+            run.image.as_ref() == Some(&image.path)
+                && run.stage != Stage::Development
+                && matches!(run.role, Role::Web | Role::Worker)
+        })
+    };
+    let mut left_out = None;
+    for image in case.facts.images.iter().filter(is_started) {
+        let place = find_code_without(image, folder)?;
+        left_out = left_out.or(Some(place));
+    }
+    let name = folder.rsplit('/').find(|part| part.contains("migration")).unwrap_or(folder);
+    left_out.map(|place| (place, format!("`{name}`")))
+}
+
+/// Where an image copies its code, if it copies nothing that may have the folder in it.
+fn find_code_without(image: &Image, folder: &str) -> Option<Place> {
+    let mut code = None;
+    for copy in image.last_stage().filter(|found| matches!(found.name.as_str(), "COPY" | "ADD")) {
+        let is_built = copy.text.contains("--from=");
+        let words = exec_form(&copy.text)
+            .unwrap_or_else(|| copy.text.split_whitespace().map(str::to_owned).collect());
+        let words: Vec<&str> =
+            words.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
+        let (_, from) = words.split_last()?;
+        for source in from {
+            let source = source.trim_start_matches("./").trim_matches('/');
+            let last = source.rsplit('/').next().unwrap_or_default();
+            let is_file = last.contains('.') && !last.starts_with('.') || last == "Pipfile";
+            let is_package =
+                ["node_modules", "venv", ".venv", "site-packages", "wheels", "bin", "deps"]
+                    .contains(&last);
+            let is_output = ["dist", "build", "public", "static", ".next"].contains(&last);
+            if is_file || is_package {
+                continue;
+            }
+            let covers = if is_built {
+                // A folder that was copied whole in a stage before; what is compiled has `src` in it.
+                !is_output || format!("/{folder}/").contains("/src/")
+            } else {
+                matches!(source, "" | "." | "*" | "..")
+                    || source.contains(['$', '*'])
+                    || format!("/{folder}/").contains(&format!("/{source}/"))
+            };
+            if covers {
+                return None;
+            }
+            if !matches!(last, "public" | "static" | "templates" | "prisma" | "scripts" | "config")
+            {
+                code = Some(image.place(copy));
+            }
+        }
+    }
+    code
+}
+
 /// Commands of tasks with a database's address in them.
 fn find_own_handles(case: &Case<'_>) -> Vec<Place> {
     let facts = case.facts;
@@ -260,6 +382,9 @@ fn find_own_handles(case: &Case<'_>) -> Vec<Place> {
         matches!(name, "Makefile" | "justfile" | "alembic.ini") || name.ends_with(".sh")
     };
     for (path, source) in case.sources.named(is_script) {
+        if stage_of(path) == Stage::Development {
+            continue;
+        }
         let is_configuration = path.file_name() == "alembic.ini";
         if is_configuration && has_own_environment(case) {
             continue;

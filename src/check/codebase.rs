@@ -4,7 +4,7 @@ use ignore::gitignore::GitignoreBuilder;
 
 use super::case::{Case, Judgement};
 use super::facts::setting::is_example;
-use super::finding::Place;
+use super::finding::{Place, Severity};
 use super::sources::{Part, folders};
 use super::unknown;
 use crate::error::Result;
@@ -39,7 +39,14 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     }
     for (path, rule) in find_secrets(case) {
         let name = path.to_string();
-        case.mark(rule, Place::line(path, 1), &name)?;
+        // What is given to everybody to develop with, is meant to be there.
+        let text = case.sources.get(&path).map_or("", |source| source.text.as_str());
+        let is_local = ["localhost", "127.0.0.1", "DEBUG=True", "DEBUG=1", "=development"]
+            .iter()
+            .any(|word| text.contains(word));
+        let is_info = rule == "tracked-though-ignored" && is_local;
+        let severity = if is_info { Severity::Info } else { Severity::Risk };
+        case.mark_as(rule, severity, Place::line(path, 1), &name)?;
     }
     Ok(())
 }
@@ -59,7 +66,7 @@ fn find_secrets(case: &Case<'_>) -> Vec<(RepoPath, &'static str)> {
     let mut found = Vec::new();
     for (path, source) in case.sources.iter().filter(|(_, source)| source.part == Part::Service) {
         let name = path.file_name();
-        let rule = if source.grammar.is_none() && is_key(&source.text) {
+        let rule = if source.grammar.is_none() && is_key(&source.text) && !is_for_localhost(name) {
             "private-key-tracked"
         } else if name.starts_with(".env") && !is_example(name) && is_ignored(path) {
             "tracked-though-ignored"
@@ -71,6 +78,11 @@ fn find_secrets(case: &Case<'_>) -> Vec<(RepoPath, &'static str)> {
         }
     }
     found
+}
+
+/// A key that a browser is to trust on one's own machine.
+fn is_for_localhost(name: &str) -> bool {
+    ["localhost", "dev", "test", "example", "snakeoil"].iter().any(|word| name.contains(word))
 }
 
 pub fn is_key(text: &str) -> bool {

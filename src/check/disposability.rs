@@ -95,6 +95,9 @@ fn shell_places(run: &Run) -> Vec<Place> {
         return first.into_iter().collect();
     }
     let first = first.filter(|first| first.path == run.place.path);
+    if run.kind == Kind::Platform {
+        return run.steps.last().map(|step| step.place.clone()).into_iter().collect();
+    }
     let last = run.steps.last().filter(is_elsewhere).map(|step| step.place.clone());
     std::iter::once(first.unwrap_or_else(|| run.place.clone())).chain(last).collect()
 }
@@ -155,15 +158,24 @@ fn is_work(command: &str) -> bool {
 fn hides_signals(run: &Run) -> bool {
     let Some(last) = run.steps.last() else { return false };
     let text = last.text.trim_start();
-    if text.starts_with("exec ") || matches!(run.kind, Kind::Procfile | Kind::Platform) {
+    if text.starts_with("exec ") || run.kind == Kind::Procfile {
         return false;
+    }
+    if run.kind == Kind::Platform {
+        // Systemd tells every process of the unit.
+        let is_unit = run.place.path.file_name().ends_with(".service");
+        return goes_through_script(run) && run.steps.len() > 1 && !is_unit;
     }
     // A shell that has one command to run becomes it; one with several waits for the last.
     let is_several = run.steps.len() > 1;
-    if run.through.iter().any(|program| program != "npm") {
+    if goes_through_script(run) {
         return is_several;
     }
     run.is_shell && (is_several || run.through.is_empty() && run.kind == Kind::Image)
+}
+
+fn goes_through_script(run: &Run) -> bool {
+    run.through.iter().any(|program| program != "npm")
 }
 
 /// A script of several commands: npm starts a shell for it, which stays, wherever npm itself is started.

@@ -7,7 +7,8 @@ use regex::Regex;
 use super::case::{Case, Judgement};
 use super::document::Node;
 use super::facts::compose::{engine, is_compose_name, is_foreign_image};
-use super::finding::{Place, Severity, Verdict};
+use super::facts::run::Run;
+use super::finding::{Mark, Place, Severity, Verdict};
 use super::lines::numbered;
 use super::unknown;
 use crate::error::Result;
@@ -22,7 +23,14 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     read_volumes(case)?;
     // A file beside the stream: the stream is there, and so is the file.
     if case.has("logs-to-stream") && !case.has("console-in-development") {
-        case.weigh("log-file", Severity::Risk);
+        let sources = case.sources;
+        let written = |mark: &&mut Mark<'_>| mark.rule.id == "log-file";
+        for mark in case.marks.iter_mut().filter(written) {
+            let text = sources.get(&mark.place.path).map_or("", |source| source.text.as_str());
+            if is_conditional(text, mark.place.line) {
+                mark.severity = Severity::Risk;
+            }
+        }
         case.weigh("log-file-configured", Severity::Risk);
     }
     // Django's own default shows its events on the console only while DEBUG is on.
@@ -32,8 +40,51 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         for place in places {
             case.mark("django-logs-nowhere", place, "")?;
         }
+        for place in find_silent_servers(case) {
+            case.mark("no-access-log", place, "")?;
+        }
     }
     Ok(())
+}
+
+/// Whether a line stands in a branch: what only some deploys do.
+fn is_conditional(text: &str, line: usize) -> bool {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let lines: Vec<&str> = text.lines().take(line).collect();
+    let Some((own, before)) = lines.split_last() else { return false };
+    let mut depth = indent(own);
+    for line in before.iter().rev().filter(|line| !line.trim().is_empty()) {
+        if indent(line) >= depth {
+            continue;
+        }
+        depth = indent(line);
+        let head = line.trim_start().trim_start_matches(['}', ' ']);
+        let is_branch = ["if ", "if(", "else", "elif ", "case ", "match ", "switch"]
+            .iter()
+            .any(|word| head.starts_with(word));
+        if is_branch || line.contains("Some(") || line.contains(".map(") || line.contains(" ? ") {
+            return true;
+        }
+    }
+    false
+}
+
+/// Where Gunicorn is started without its log of requests: beside a Django that says nothing, nobody hears of any.
+fn find_silent_servers(case: &Case<'_>) -> Vec<Place> {
+    let is_configured = case.sources.iter().any(|(path, source)| {
+        path.file_name().contains("gunicorn") && source.text.contains("accesslog")
+    });
+    let is_told = |text: &str| text.contains("access-log") || text.contains("GUNICORN_CMD_ARGS");
+    let is_set = case.facts.settings.iter().any(|setting| setting.name == "GUNICORN_CMD_ARGS");
+    if !case.has("django-logs-nowhere") || is_configured || is_set {
+        return Vec::new();
+    }
+    // Before what Elastic Beanstalk starts stands a server that logs.
+    let is_behind = |run: &&Run| run.place.path.as_str().contains(".ebextensions/");
+    let servers = case.facts.servers().into_iter().filter(|run| !is_behind(run));
+    let steps = servers.filter_map(|run| run.steps.last());
+    let silent = steps.filter(|step| step.text.contains("gunicorn") && !is_told(&step.text));
+    silent.map(|step| step.place.clone()).collect()
 }
 
 /// Files that configure a log: Python's logging, log4rs, log4js.

@@ -32,6 +32,7 @@ mod processes;
 pub mod rule;
 pub mod scan;
 pub mod sources;
+mod starts;
 mod tools;
 mod words;
 
@@ -79,7 +80,8 @@ pub fn check(
     let mut sources = Sources::take(tree, repository.tracked);
     let mut unread = std::mem::take(&mut sources.unread);
     let facts = Facts::read(&sources, &mut unread);
-    let marks = scan::scan(&sources, &facts, rules)?;
+    let mut marks = scan::scan(&sources, &facts, rules)?;
+    starts::follow(&sources, &facts, &mut marks);
     let mut case = Case {
         sources: &sources,
         facts: &facts,

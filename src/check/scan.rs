@@ -284,7 +284,9 @@ fn scan_definitions<'r>(rule: &'r Rule, sources: &Sources, facts: &Facts) -> Vec
         return marks;
     }
     if let Some(pattern) = &rule.command {
-        for run in facts.started() {
+        let is_of_build = pattern.roles.contains(&Role::Build);
+        let builds = facts.builds.iter().filter(|_| is_of_build);
+        for run in facts.started().into_iter().chain(builds) {
             let found = scan_run(rule, run).into_iter();
             marks.extend(found.map(|mark| Mark {
                 place: spot(sources, mark.place.clone(), |line| pattern.matches.is_match(line)),

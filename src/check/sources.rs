@@ -127,7 +127,7 @@ fn wants_name(path: &RepoPath) -> bool {
             _,
             "rs" | "py" | "js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "toml"
             | "yaml" | "yml" | "json" | "jsonc" | "ini" | "cfg" | "prisma" | "sh" | "conf" | "pem"
-            | "key",
+            | "key" | "bicep" | "tf" | "service",
         )) => true,
         Some((_, "txt" | "in")) => {
             name.contains("require")
@@ -135,6 +135,7 @@ fn wants_name(path: &RepoPath) -> bool {
                 || folders(path).any(|f| f == "requirements")
         }
         Some((_, "lock")) => is_lock_name(name),
+        Some((_, "config")) => folders(path).any(|folder| folder == ".ebextensions"),
         Some(("", _)) => is_dot_file(name),
         _ => {
             is_image_name(name)

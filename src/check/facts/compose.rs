@@ -110,6 +110,8 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
             });
             match started {
                 Some(found) => backing.push(found),
+                // What people develop in says nothing of how the service is run.
+                None if super::run::is_of_editor(path) => {}
                 // What is built upon somebody else's service, is that.
                 None if builds_foreign(facts, path, &service.value) => {}
                 None => runs.extend(read_service(
@@ -146,6 +148,31 @@ pub fn settle(facts: &mut Facts) {
     }
     for run in facts.runs.iter_mut().filter(|run| run.kind == Kind::Compose) {
         if !run.mounts_source.is_empty() && run.stage == Stage::Any {
+            run.stage = Stage::Development;
+        }
+    }
+    settle_images(facts);
+}
+
+/// An image that only services to develop with build is one to develop with, where another one is built for production.
+fn settle_images(facts: &mut Facts) {
+    let composed = || facts.runs.iter().filter(|run| run.kind == Kind::Compose);
+    let of_production: Vec<RepoPath> = composed()
+        .filter(|run| run.stage == Stage::Production)
+        .filter_map(|run| run.image.clone())
+        .collect();
+    let is_other = |image: &RepoPath| {
+        let mut built = composed().filter(|run| run.image.as_ref() == Some(image)).peekable();
+        built.peek().is_some() && built.all(|run| run.stage == Stage::Development)
+    };
+    let others: Vec<RepoPath> = facts
+        .images
+        .iter()
+        .map(|image| image.path.clone())
+        .filter(|path| of_production.iter().any(|image| image != path) && is_other(path))
+        .collect();
+    for run in facts.runs.iter_mut().filter(|run| run.kind == Kind::Image) {
+        if run.image.as_ref().is_some_and(|image| others.contains(image)) {
             run.stage = Stage::Development;
         }
     }

@@ -1,7 +1,6 @@
 //! Dockerfiles: their stages, and each instruction with its line.
 
 use crate::check::finding::Place;
-use crate::check::sources::folders;
 use crate::tree::RepoPath;
 
 /// A Dockerfile.
@@ -68,8 +67,7 @@ impl Image {
     /// Whether it is an editor's, in which people develop.
     #[must_use]
     pub fn is_of_editor(&self) -> bool {
-        folders(&self.path).any(|folder| folder.starts_with(".devcontainer"))
-            || self.path.file_name().starts_with(".gitpod")
+        super::run::is_of_editor(&self.path)
     }
 
     #[must_use]

@@ -1,7 +1,9 @@
 //! What a repository says of itself, before any rule looks: its apps, what is run, its settings, what is reached.
 
+mod build;
 pub mod compose;
 pub mod image;
+mod infrastructure;
 pub mod manifest;
 pub mod pipeline;
 pub mod place;
@@ -32,6 +34,8 @@ pub struct Facts {
     pub images: Vec<Image>,
     /// Everything that is run, with the role that it has.
     pub runs: Vec<Run>,
+    /// What is run while a release is built.
+    pub builds: Vec<Run>,
     pub settings: Vec<Setting>,
     /// Backing services by engine, with the version that is asked for.
     pub backing: Vec<Backing>,
@@ -110,6 +114,7 @@ impl Facts {
         run::read_procfiles(sources, &mut facts);
         compose::read(sources, &mut facts);
         platform::read(&mut facts);
+        infrastructure::read(sources, &mut facts);
         place::settle(sources, &mut facts);
         run::read_images(&mut facts);
         compose::settle(&mut facts);
@@ -117,6 +122,7 @@ impl Facts {
         run::read_start_scripts(&mut facts);
         script::read_start_scripts(sources, &mut facts);
         script::read_make(sources, &mut facts);
+        build::read(sources, &mut facts);
         script::expand(sources, &mut facts);
         workflow::read(&mut facts);
         shell::read(sources, &mut facts);

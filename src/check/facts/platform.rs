@@ -1,5 +1,5 @@
 //! What platforms run: fly.toml, `.do/app.yaml`, render.yaml, app.json, Kubernetes, Heroku's heroku.yml, Railway's
-//! railway.json, the App Engine's app.yaml, nixpacks.toml.
+//! railway.json, the App Engine's app.yaml, nixpacks.toml, App Runner's and Platform.sh's file.
 
 use super::run::{Kind, Role, Run, Stage};
 use super::{Backing, Facts};
@@ -20,10 +20,10 @@ pub fn read(facts: &mut Facts) {
             "app.yaml" | "app.yml" if node.get("runtime").is_some() => {
                 read_app_engine(path, node, &mut runs);
             }
-            "nixpacks.toml" => {
-                if let Some(entry) = node.at(&["start"]).and_then(|start| start.get("cmd")) {
-                    runs.push(run(path, entry.line, "web", entry.value.text().unwrap_or_default()));
-                }
+            "nixpacks.toml" => read_start(path, node, &["start", "cmd"], &mut runs),
+            "apprunner.yaml" => read_start(path, node, &["run", "command"], &mut runs),
+            ".platform.app.yaml" => {
+                read_start(path, node, &["web", "commands", "start"], &mut runs);
             }
             "render.yaml" | "render.yml" => read_render(path, node, &mut runs),
             "heroku.yml" => read_heroku(path, node, &mut runs),
@@ -45,6 +45,14 @@ pub fn read(facts: &mut Facts) {
 
 fn run(path: &RepoPath, line: usize, name: &str, command: &str) -> Run {
     Run::new(Kind::Platform, Place::line(path.clone(), line), name, command)
+}
+
+/// The one command that a file names, at the end of these keys.
+fn read_start(path: &RepoPath, node: &Node, keys: &[&str], runs: &mut Vec<Run>) {
+    let Some((last, above)) = keys.split_last() else { return };
+    if let Some(entry) = node.at(above).and_then(|above| above.get(last)) {
+        runs.push(run(path, entry.line, "web", entry.value.text().unwrap_or_default()));
+    }
 }
 
 fn read_fly(path: &RepoPath, node: &Node, runs: &mut Vec<Run>) {

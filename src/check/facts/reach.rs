@@ -84,6 +84,22 @@ static PYTHON_IMPORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?m)^[ \t]*(?:from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([\w., \t]+))").ok()
 });
 
+/// Folders that a script looks through for modules.
+static LOADED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?:join|resolve)\(\s*[\w.]+(?:\(\))?\s*,\s*["'`]([\w./-]{2,})["'`]|(?:readdir|readdirSync|glob|sync|globSync)\(\s*["'`]([\w./-]{2,})"#,
+    )
+    .ok()
+});
+static LISTED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"\bscript["']?\s*:\s*["'`]([^"'`\n]+)["'`]"#).ok());
+
+/// Whether a word of a command is a list of processes for PM2.
+fn is_process_list(word: &str) -> bool {
+    let name = word.rsplit('/').next().unwrap_or_default();
+    ["ecosystem.", "pm2.", "process.", "processes."].iter().any(|start| name.starts_with(start))
+}
+
 /// The files that an import leads to.
 struct Resolver<'s> {
     sources: &'s Sources,
@@ -418,6 +434,9 @@ impl<'s> Resolver<'s> {
     /// The files that a command names, as a path, or as a module of Python.
     fn named_in(&self, folder: &str, command: &str) -> Vec<RepoPath> {
         let mut found = Vec::new();
+        if command.contains("pm2") {
+            found.extend(self.named_in_list(folder, command));
+        }
         let mut is_module_next = false;
         let mut before = "";
         for word in command.split([' ', '\t', '"', '\'', '=', '\n']) {
@@ -443,10 +462,8 @@ impl<'s> Resolver<'s> {
                 || word.ends_with(".py")
                 || word.ends_with(".mjs")
                 || word.ends_with(".cjs");
-            let is_config = word.contains("ecosystem") || word.contains("pm2");
-            if is_config && word.contains('.') {
-                found.extend(self.scripts_of_manager(folder, word));
-            } else if is_path || matches!(before, "node" | "tsx" | "ts-node" | "nodemon") {
+            let is_script = is_path || matches!(before, "node" | "tsx" | "ts-node" | "nodemon");
+            if is_script && !is_process_list(word) {
                 found.extend(self.named_path(folder, word));
             }
             if is_module && (word.contains(':') || word.contains('.') && !is_path) {
@@ -466,20 +483,17 @@ impl<'s> Resolver<'s> {
         found
     }
 
-    /// What the file that PM2 is given names as scripts.
-    fn scripts_of_manager(&self, folder: &str, word: &str) -> Vec<RepoPath> {
-        let path = tidy(&format!("{folder}{word}"));
-        let Some((path, source)) = path.and_then(|path| self.sources.find(&path)) else {
-            return Vec::new();
-        };
-        let own = folder_of(path);
-        let values = source.text.lines().filter_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            let key = key.trim().trim_start_matches('{').trim().trim_matches(['"', '\'']);
-            let value = value.trim().trim_end_matches(',').trim_matches(['"', '\'', '`']);
-            (key == "script").then_some(value)
+    /// The scripts that PM2's list of processes names.
+    fn named_in_list(&self, folder: &str, command: &str) -> Vec<RepoPath> {
+        let lists = command.split_whitespace().filter(|word| is_process_list(word));
+        let texts = lists.filter_map(|word| {
+            self.sources.text(&format!("{folder}{}", word.trim_start_matches("./")))
         });
-        values.filter_map(|value| self.named_path(own, value)).collect()
+        let Some(pattern) = LISTED.as_ref() else { return Vec::new() };
+        let named = texts.flat_map(|text| pattern.captures_iter(text)).filter_map(|groups| {
+            self.named_path(folder, groups.get(1).map_or("", |word| word.as_str()))
+        });
+        named.collect()
     }
 
     /// The script that a path of a command means, as it is, or below the folder that an image copies the source to.
@@ -592,7 +606,11 @@ impl<'s> Resolver<'s> {
                 import.get(at).map(|name| name.as_str()).filter(|name| name.len() <= MAX_IMPORT)
             };
             if let Some(name) = part(1) {
-                if name.starts_with('.') {
+                // `require('./routes/' + name)`: all that stands there.
+                let loaded = name.split("${").next().filter(|start| start.ends_with('/'));
+                if let Some(start) = loaded.filter(|start| start.starts_with('.')) {
+                    found.extend(self.loaded(folder, start));
+                } else if name.starts_with('.') {
                     found.extend(self.script("", &format!("{folder}{name}")));
                 } else {
                     let bare =
@@ -604,18 +622,35 @@ impl<'s> Resolver<'s> {
                     found.extend(above.into_iter().find_map(|root| self.script(root, bare)));
                 }
             } else if let Some(name) = part(2) {
-                // A folder that is loaded as a whole.
-                let Some(below) = tidy(&format!("{folder}{}", name.trim_start_matches('/'))) else {
+                found.extend(self.loaded(folder, name));
+            }
+        }
+        let loads =
+            ["readdir", "utoload", "utoLoad", "glob"].iter().any(|word| text.contains(word));
+        if let Some(pattern) = LOADED.as_ref().filter(|_| loads) {
+            for names in pattern.captures_iter(text) {
+                let name = names.iter().skip(1).flatten().next().map_or("", |name| name.as_str());
+                if name.len() > MAX_IMPORT {
                     continue;
-                };
-                let below = format!("{below}/");
-                // What is run by hand lies there as well, and is loaded by nobody.
-                let loaded = self.sources.code_below(&below);
-                let loaded = loaded.filter(|(_, source, _)| source.part != Part::Task);
-                found.extend(loaded.map(|(path, ..)| path.clone()));
+                }
+                found.extend(self.loaded(folder, name));
+                found.extend(self.loaded("", name));
             }
         }
         found
+    }
+
+    /// What stands in a folder that is loaded as a whole.
+    fn loaded(&self, folder: &str, name: &str) -> Vec<RepoPath> {
+        let name = name.trim_start_matches('/').trim_end_matches('/');
+        let Some(below) = tidy(&format!("{folder}{name}")).filter(|below| !below.is_empty()) else {
+            return Vec::new();
+        };
+        let below = format!("{below}/");
+        // What is run by hand lies there as well, and is loaded by nobody.
+        let loaded = self.sources.code_below(&below);
+        let loaded = loaded.filter(|(_, source, _)| source.part != Part::Task);
+        loaded.map(|(path, ..)| path.clone()).collect()
     }
 
     /// Whether a script names what is neither relative nor declared as it stands.

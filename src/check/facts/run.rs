@@ -20,6 +20,8 @@ pub enum Role {
     Release,
     /// Run by hand.
     Task,
+    /// Run while a release is built.
+    Build,
 }
 
 /// Where it is run.
@@ -149,6 +151,13 @@ impl Run {
             Role::Web
         }
     }
+}
+
+/// Whether a file is an editor's, for the container in which people develop.
+#[must_use]
+pub fn is_of_editor(path: &RepoPath) -> bool {
+    super::super::sources::folders(path).any(|folder| folder.starts_with(".devcontainer"))
+        || path.file_name().starts_with(".gitpod")
 }
 
 /// Whether a command changes a database's schema.
@@ -316,7 +325,8 @@ pub fn read_procfiles(sources: &Sources, facts: &mut Facts) {
 
 /// What the last stage of an image starts.
 pub fn read_images(facts: &mut Facts) {
-    let runs: Vec<Run> = facts.images.iter().filter_map(read_image).collect();
+    let own = facts.images.iter().filter(|image| !image.is_of_editor());
+    let runs: Vec<Run> = own.filter_map(read_image).collect();
     facts.runs.extend(runs);
 }
 

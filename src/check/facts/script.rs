@@ -56,6 +56,11 @@ pub fn expand(sources: &Sources, facts: &mut Facts) {
         expand_run(sources, facts, run);
     }
     facts.runs = runs;
+    let mut builds = std::mem::take(&mut facts.builds);
+    for build in &mut builds {
+        expand_run(sources, facts, build);
+    }
+    facts.builds = builds;
 }
 
 fn expand_run(sources: &Sources, facts: &Facts, run: &mut Run) {
@@ -136,24 +141,34 @@ fn find_script(facts: &Facts, folder: &str, command: &str) -> Option<(String, Ve
     let below = elsewhere.map(|pair| pair[1].trim_start_matches("./").trim_end_matches('/'));
     let moved = below.map(|below| format!("{folder}{below}/"));
     let folder = moved.as_deref().unwrap_or(folder);
+    let workspace = find_workspace(&all);
     let words: Vec<&str> = all
         .into_iter()
         .filter(|word| {
             !word.starts_with('-')
                 && !word.contains('=')
                 && *word != "exec"
+                && (workspace.is_none() || *word != "workspace" && Some(*word) != workspace)
                 && Some(word.trim_start_matches("./").trim_end_matches('/')) != below
         })
         .collect();
     let name = match words.as_slice() {
         ["npm", "start", ..] => "start",
-        ["npm" | "yarn" | "pnpm" | "bun", "run" | "run-script", name, ..]
+        ["npm" | "yarn" | "pnpm" | "bun" | "turbo" | "lerna", "run" | "run-script", name, ..]
         | ["yarn" | "pnpm" | "bun", name, ..] => *name,
         _ => return None,
     };
     let near = |app: &&super::manifest::App| folder_of(&app.manifest) == folder;
     let with_scripts = || facts.apps.iter().filter(|app| !app.scripts.is_empty());
-    let app = with_scripts().find(near).or_else(|| with_scripts().find(|app| app.serves()))?;
+    let is_meant = |app: &&super::manifest::App| {
+        let own = app.folder().trim_end_matches('/').rsplit('/').next();
+        let wanted = workspace.map(|name| name.trim_matches(['.', '{', '}', '^', '/']));
+        wanted.is_some_and(|name| own == name.rsplit('/').next())
+    };
+    let meant = with_scripts().find(is_meant);
+    let app = meant
+        .or_else(|| with_scripts().find(near))
+        .or_else(|| with_scripts().find(|app| app.serves()))?;
     let find = |name: &str| app.scripts.iter().find(|script| script.name == name);
     let script = find(name)?;
     let before = find(&format!("pre{name}"));
@@ -162,6 +177,19 @@ fn find_script(facts: &Facts, folder: &str, command: &str) -> Option<(String, Ve
     let mut found: Vec<Step> = before.map(steps).unwrap_or_default();
     found.extend(steps(script));
     Some(("npm".to_owned(), found))
+}
+
+/// The package of a workspace that a package manager's command is for.
+fn find_workspace<'w>(words: &[&'w str]) -> Option<&'w str> {
+    let apart = words.windows(2).find(|pair| {
+        matches!(pair[0], "-w" | "--workspace" | "--filter" | "-F" | "--scope" | "workspace")
+    });
+    let joined = || {
+        let options = ["--workspace=", "--filter=", "--scope=", "-w="];
+        words.iter().find_map(|word| options.iter().find_map(|start| word.strip_prefix(start)))
+    };
+    let found = apart.map(|pair| pair[1]).or_else(joined)?;
+    Some(found.trim_matches(['"', '\'']))
 }
 
 /// The commands of a shell script of the repository.
@@ -445,13 +473,20 @@ fn read_target(sources: &Sources, folder: &str, command: &str) -> Option<(String
     let is_near = |path: &RepoPath| folder_of(path) == folder;
     let (path, source) =
         sources.named(|name| name == program).max_by_key(|(path, _)| is_near(path))?;
-    let target = read_targets(path, &source.text).into_iter().find(|target| target.name == name)?;
-    (!target.steps.is_empty()).then(|| (program.to_lowercase(), target.steps))
+    let targets = read_targets(path, &source.text);
+    let target = targets.iter().find(|target| target.name == name)?;
+    // What it needs is made before.
+    let needed = targets.iter().filter(|other| target.needs.contains(&other.name));
+    let mut steps: Vec<Step> = needed.flat_map(|other| other.steps.clone()).collect();
+    steps.extend(target.steps.iter().cloned());
+    (!target.steps.is_empty()).then(|| (program.to_lowercase(), steps))
 }
 
 /// A target of a Makefile or justfile.
 struct Target {
     name: String,
+    /// The targets that are made before it.
+    needs: Vec<String>,
     steps: Vec<Step>,
 }
 
@@ -481,7 +516,9 @@ fn read_targets(path: &RepoPath, text: &str) -> Vec<Target> {
         let name = head.split_whitespace().next().unwrap_or_default();
         let is_name = !head.contains('=') && !name.starts_with('.') && !rest.starts_with(":=");
         if is_name {
-            targets.push(Target { name: name.to_owned(), steps: Vec::new() });
+            let needs = rest.split_whitespace().take_while(|word| !word.starts_with('#'));
+            let needs = needs.map(str::to_owned).collect();
+            targets.push(Target { name: name.to_owned(), needs, steps: Vec::new() });
         }
     }
     targets
@@ -526,7 +563,9 @@ pub fn read_make(sources: &Sources, facts: &mut Facts) {
 
 /// Scripts at the root whose name says that a platform starts them, where nothing else says what is run.
 pub fn read_start_scripts(sources: &Sources, facts: &mut Facts) {
-    let is_served = |run: &Run| run.role == Role::Web && run.is_definition();
+    let is_served = |run: &Run| {
+        run.role == Role::Web && run.is_definition() && run.stage != super::run::Stage::Development
+    };
     if facts.runs.iter().any(is_served) {
         return;
     }
