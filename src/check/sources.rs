@@ -127,7 +127,7 @@ fn wants_name(path: &RepoPath) -> bool {
             _,
             "rs" | "py" | "js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "toml"
             | "yaml" | "yml" | "json" | "jsonc" | "ini" | "cfg" | "prisma" | "sh" | "conf" | "pem"
-            | "key",
+            | "key" | "tf" | "bicep",
         )) => true,
         Some((_, "txt" | "in")) => {
             name.contains("require")
@@ -145,6 +145,7 @@ fn wants_name(path: &RepoPath) -> bool {
                 || name == "Pipfile"
                 || name == "Makefile"
                 || name == "justfile"
+                || name == "rust-toolchain"
                 || (!name.contains('.')
                     && (is_script_name(name) || folders(path).any(is_script_folder)))
         }

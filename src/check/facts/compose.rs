@@ -125,7 +125,7 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
     }
     for image in &facts.images {
         let last = image.bases().last();
-        let found = last.and_then(|(from, base)| Some((from, engine(base)?)));
+        let found = last.and_then(|(from, base)| Some((from, engine(&image.resolve(base))?)));
         if let Some((from, (engine, version))) = found {
             backing.push(Backing { place: image.place(from), engine, version });
         }
@@ -136,16 +136,62 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
 
 /// A service that mounts its source is one to develop with, where something else says what production runs.
 pub fn settle(facts: &mut Facts) {
-    let is_for_production = |run: &Run| {
-        let is_service = matches!(run.role, Role::Web | Role::Worker);
-        let says = !matches!(run.kind, Kind::Compose | Kind::Manifest);
-        is_service && (says || run.stage == Stage::Production)
-    };
     if !facts.runs.iter().any(is_for_production) {
         return;
     }
     for run in facts.runs.iter_mut().filter(|run| run.kind == Kind::Compose) {
         if !run.mounts_source.is_empty() && run.stage == Stage::Any {
+            run.stage = Stage::Development;
+        }
+    }
+}
+
+/// Whether it says what production runs; a command that reloads says that of no production.
+fn is_for_production(run: &Run) -> bool {
+    let is_service = matches!(run.role, Role::Web | Role::Worker);
+    let says = !matches!(run.kind, Kind::Compose | Kind::Manifest) && !is_for_development(run);
+    is_service && (says || run.stage == Stage::Production)
+}
+
+/// Whether its command is one to develop with.
+fn is_for_development(run: &Run) -> bool {
+    const WORDS: [&str; 11] = [
+        "--reload",
+        "nodemon",
+        "runserver",
+        "ts-node-dev",
+        "start:dev",
+        "run dev",
+        "yarn dev",
+        "fastapi dev",
+        "tsx watch",
+        "--watch",
+        "cargo watch",
+    ];
+    run.stage == Stage::Development || WORDS.iter().any(|word| run.main().contains(word))
+}
+
+/// An image that only compose builds, to develop with, is none of production's where another says what that runs.
+pub fn settle_images(facts: &mut Facts) {
+    let is_other = |run: &&Run| matches!(run.kind, Kind::Image | Kind::Procfile | Kind::Platform);
+    let production: Vec<Option<RepoPath>> = facts
+        .runs
+        .iter()
+        .filter(|run| run.role == Role::Web && is_for_production(run))
+        .filter(is_other)
+        .map(|run| run.image.clone())
+        .collect();
+    let built: Vec<RepoPath> = facts
+        .runs
+        .iter()
+        .filter(|run| run.kind == Kind::Compose && run.stage == Stage::Development)
+        .filter_map(|run| run.image.clone())
+        .collect();
+    for run in facts.runs.iter_mut().filter(|run| run.kind == Kind::Image) {
+        let is_only_tried = run.stage == Stage::Any
+            && is_for_development(run)
+            && run.image.as_ref().is_some_and(|image| built.contains(image));
+        if is_only_tried && production.iter().any(|image| *image != run.image) {
             run.stage = Stage::Development;
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod compose;
 pub mod image;
+mod infra;
 pub mod manifest;
 pub mod pipeline;
 pub mod place;
@@ -66,6 +67,8 @@ pub struct Runtime {
     pub version: (u32, Option<u32>),
     /// Whether it is a range, of which this is the lower end.
     pub is_minimum: bool,
+    /// The versions that are tried beside it, where it is one of several.
+    pub others: Vec<(u32, Option<u32>)>,
 }
 
 /// A step that leads to production.
@@ -118,9 +121,11 @@ impl Facts {
         script::read_start_scripts(sources, &mut facts);
         script::read_make(sources, &mut facts);
         script::expand(sources, &mut facts);
+        compose::settle_images(&mut facts);
         workflow::read(&mut facts);
         shell::read(sources, &mut facts);
         manifest::read_runtimes(sources, &mut facts);
+        infra::read(sources, &mut facts);
         setting::read(sources, &mut facts);
         facts.reach = Reach::find(sources, &facts);
         facts
