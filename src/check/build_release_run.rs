@@ -1,9 +1,11 @@
 //! Build, release, run: are the three strictly apart?
 
+use std::collections::BTreeSet;
+
 use super::case::{Case, Judgement};
 use super::document::Node;
 use super::facts::image::{Image, Instruction};
-use super::facts::run::{self, Kind, Role, Run, Stage};
+use super::facts::run::{self, Kind, Role, Run, Stage, Step};
 use super::facts::{compose, setting};
 use super::finding::{Place, Severity, Verdict};
 use super::sources::Part;
@@ -38,6 +40,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         case.mark("release-phase", run.place.clone(), &run.name)?;
     }
     judge_deliveries(case)?;
+    judge_builds(case)?;
     judge_images(case)?;
     for run in servers.iter().filter(|run| run.is_definition()) {
         let builds =
@@ -77,7 +80,7 @@ fn judge_mounts(case: &mut Case<'_>, servers: &[&Run]) -> Result<()> {
 /// Whether it comes on top of a compose file that mounts source.
 fn is_overridden(case: &Case<'_>, run: &Run) -> bool {
     let mut bases = compose_bases(case).filter(|base| !base.mounts_source.is_empty());
-    run.kind == Kind::Compose && bases.any(|base| is_beside(base, run))
+    run.kind == Kind::Compose && !is_whole(case, run) && bases.any(|base| is_beside(base, run))
 }
 
 fn judge_deliveries(case: &mut Case<'_>) -> Result<()> {
@@ -120,6 +123,98 @@ fn judge_deliveries(case: &mut Case<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Builds that change the database of what still runs.
+fn judge_builds(case: &mut Case<'_>) -> Result<()> {
+    let Some(pattern) = &case.rules.get("run-migrates")?.command else { return Ok(()) };
+    let migrates = |text: &str| {
+        pattern.matches.is_match(text)
+            && !pattern.unless.as_ref().is_some_and(|unless| unless.is_match(text))
+    };
+    let steps = build_steps(case).into_iter().filter(|step| migrates(&step.text));
+    let places: BTreeSet<Place> = steps.map(|step| step.place).collect();
+    for place in places {
+        case.mark("build-migrates", place, "")?;
+    }
+    Ok(())
+}
+
+/// What images, platforms and the hooks of manifests run to build, with the scripts that they call.
+fn build_steps(case: &Case<'_>) -> Vec<Step> {
+    const HOOKS: [&str; 7] = [
+        "build",
+        "postbuild",
+        "heroku-postbuild",
+        "vercel-build",
+        "render-build",
+        "gcp-build",
+        "postinstall",
+    ];
+    let facts = case.facts;
+    let mut commands: Vec<Step> = Vec::new();
+    for (path, node) in facts.documents(|path| is_platform_name(path.file_name())) {
+        let services = node.at(&["services"]).map(Node::items).unwrap_or_default();
+        let keys = ["buildCommand", "build_command", "buildcommand"];
+        let groups = [node.at(&["build"]), node.at(&["phases", "build"]), Some(node)];
+        for group in groups.into_iter().flatten().chain(services) {
+            let entries = keys.iter().chain(&["command", "cmds"]).filter_map(|key| group.get(key));
+            for entry in entries {
+                let items = entry.value.items().iter().filter_map(Node::text);
+                for text in entry.value.text().into_iter().chain(items) {
+                    let place = Place::line(path.clone(), entry.line);
+                    commands.push(Step { place, text: text.to_owned() });
+                }
+            }
+        }
+    }
+    for app in &facts.apps {
+        for script in app.scripts.iter().filter(|it| HOOKS.contains(&it.name.as_str())) {
+            let place = Place::line(app.manifest.clone(), script.line);
+            commands.push(Step { place, text: script.command.clone() });
+        }
+    }
+    let is_own = |image: &&Image| {
+        !image.is_of_editor() && run::stage_of(&image.path) != Stage::Development
+    };
+    for image in facts.images.iter().filter(is_own) {
+        for run in image.named("RUN") {
+            for (at, line) in run.text.lines().enumerate() {
+                let place = Place::line(image.path.clone(), run.line + at);
+                commands.push(Step { place, text: line.to_owned() });
+            }
+        }
+    }
+    let scripts: Vec<Step> = commands.iter().flat_map(|step| called_script(case, step)).collect();
+    commands.extend(scripts);
+    commands
+}
+
+/// The files in which platforms are told how to build.
+fn is_platform_name(name: &str) -> bool {
+    matches!(
+        name,
+        "render.yaml"
+            | "render.yml"
+            | "app.yaml"
+            | "railway.json"
+            | "railway.toml"
+            | "nixpacks.toml"
+            | "vercel.json"
+            | "netlify.toml"
+    )
+}
+
+/// The lines of the script at the root, or in a folder that is named, that a build calls.
+fn called_script(case: &Case<'_>, step: &Step) -> Vec<Step> {
+    let mut words = step.text.split_whitespace().map(|word| word.trim_end_matches([';', '&']));
+    let Some(name) = words.find(|word| word.ends_with(".sh")) else { return Vec::new() };
+    let name = name.trim_start_matches("./");
+    let Some((path, source)) = case.sources.find(name) else { return Vec::new() };
+    super::lines::numbered(&source.text)
+        .filter(|(_, line)| !line.trim_start().starts_with('#'))
+        .map(|(at, line)| Step { place: Place::line(path.clone(), at), text: line.to_owned() })
+        .collect()
 }
 
 fn builds_by_compose(line: &str) -> bool {
@@ -263,10 +358,22 @@ fn copied_folders(image: &Image, copy: &Instruction) -> Vec<String> {
 fn mounts_in_production(case: &Case<'_>) -> Vec<Place> {
     let overrides = |base: &&Run| {
         let mut composed = case.facts.runs.iter().filter(|run| run.kind == Kind::Compose);
-        composed.any(|run| run.stage == Stage::Production && is_beside(base, run))
+        composed.any(|run| {
+            run.stage == Stage::Production && is_beside(base, run) && !is_whole(case, run)
+        })
     };
     let bases = compose_bases(case).filter(overrides);
     bases.flat_map(|run| run.mounts_source.clone()).collect()
+}
+
+/// Whether a compose file says all of a service by itself: where it comes from, and what it runs.
+fn is_whole(case: &Case<'_>, run: &Run) -> bool {
+    let mut documents = case.facts.documents(|path| *path == run.place.path);
+    documents.any(|(_, node)| {
+        let service = node.at(&["services", &run.name]);
+        let says = |key: &str| service.is_some_and(|service| service.get(key).is_some());
+        (says("build") || says("image")) && (says("command") || says("ports") || says("expose"))
+    })
 }
 
 /// The services of compose files that others come on top of.

@@ -322,6 +322,13 @@ fn find_ignoring(case: &Case<'_>, app: &App) -> Vec<(RepoPath, usize, String)> {
                 continue;
             }
             let pattern = text.trim().trim_start_matches('/').trim_start_matches("**/");
+            // A path of its own is meant from here.
+            let (below, pattern) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+            let own = app.folder().strip_prefix(folder_of(path)).unwrap_or_default();
+            let is_above = own.trim_end_matches('/').starts_with(below);
+            if !is_above && !is_source_folder(below) {
+                continue;
+            }
             let name = lock_names(app.language).iter().find(|name| {
                 pattern == **name
                     || pattern
@@ -339,6 +346,11 @@ fn find_ignoring(case: &Case<'_>, app: &App) -> Vec<(RepoPath, usize, String)> {
         .find(|name| found.iter().any(|ignored| ignored.2 == **name));
     found.retain(|(_, _, name)| Some(&name.as_str()) == usual);
     found
+}
+
+/// Where a manifest may have stood before, or its lock is made.
+fn is_source_folder(name: &str) -> bool {
+    matches!(name, "src" | "app" | "backend" | "server" | "api")
 }
 
 /// An image that is built from the manifest alone.

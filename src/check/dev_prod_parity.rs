@@ -201,6 +201,10 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         || case.has("server-engine")
         // What compose starts beside it, and the driver for that, are there for the sake of production.
         || is_driven && facts.backing.iter().any(is_database);
+    let by_default: Vec<Place> = case.by("sqlite-by-default").map(|it| it.place.clone()).collect();
+    for place in by_default.into_iter().filter(|_| other) {
+        case.mark_as("engines-differ", Severity::Risk, place, "")?;
+    }
     if !other || !is_replaced {
         return Ok(());
     }
@@ -211,11 +215,12 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         found.retain(|place| !is_of_test(case, place));
     }
     let switches: Vec<Place> = found.iter().filter_map(|place| switch_above(case, place)).collect();
+    let is_found = !found.is_empty();
     let found = found.into_iter().map(|place| narrow(case, place, &["sqlite"]));
     for place in found.chain(switches).collect::<Vec<_>>() {
         case.mark("engines-differ", place, "")?;
     }
-    if !case.has("engines-differ") {
+    if !is_found {
         return Ok(());
     }
     let urls = ["dj_database_url.", "env.db", "env.dj_db_url"];
@@ -314,6 +319,17 @@ fn default_dialects(case: &Case<'_>) -> Vec<Place> {
     let drivers = driver_places(case);
     let found = case.facts.settings.iter().filter(is_dialect).filter(|_| !drivers.is_empty());
     let mut places: Vec<Place> = found.map(|setting| setting.place.clone()).collect();
+    // What all environments start from is an example by its name only.
+    let is_base = |path: &RepoPath| {
+        path.file_name().starts_with("default.") && path.as_str().contains("config/")
+    };
+    for (path, node) in case.facts.documents(is_base).filter(|_| !drivers.is_empty()) {
+        let leaves = node.leaves().into_iter().filter(|(keys, _, value)| {
+            keys.last().is_some_and(|key| matches!(*key, "dialect" | "client" | "driver" | "engine"))
+                && value.contains("sqlite")
+        });
+        places.extend(leaves.map(|(_, line, _)| Place::line(path.clone(), line)));
+    }
     if !places.is_empty() {
         places.extend(drivers);
     }
@@ -421,7 +437,12 @@ fn judge_images(case: &mut Case<'_>) -> Result<()> {
             let mut bases = image.bases();
             bases.any(|(_, base)| super::facts::compose::engine(base).is_some())
         };
-        if !images.iter().any(|image| is_local(&image))
+        let is_own_file = |image: &&Image| image.path.file_name() == "Dockerfile";
+        let is_for_production =
+            |image: &&Image| super::facts::run::stage_of(&image.path) == Stage::Production;
+        // One without a word is that to try, where another has production's name.
+        let is_split = images.iter().any(is_own_file) && images.iter().any(is_for_production);
+        if !images.iter().any(|image| is_local(&image)) && !is_split
             || images.iter().any(is_engine)
             || is_same && images.iter().all(|image| image.path.file_name() == "Dockerfile")
         {

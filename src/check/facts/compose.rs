@@ -187,11 +187,21 @@ pub fn settle_images(facts: &mut Facts) {
         .filter(|run| run.kind == Kind::Compose && run.stage == Stage::Development)
         .filter_map(|run| run.image.clone())
         .collect();
+    let shipped: Vec<RepoPath> = facts
+        .runs
+        .iter()
+        .filter(|run| run.stage == Stage::Production)
+        .filter_map(|run| run.image.clone())
+        .collect();
     for run in facts.runs.iter_mut().filter(|run| run.kind == Kind::Image) {
-        let is_only_tried = run.stage == Stage::Any
-            && is_for_development(run)
-            && run.image.as_ref().is_some_and(|image| built.contains(image));
-        if is_only_tried && production.iter().any(|image| *image != run.image) {
+        let Some(image) = run.image.clone() else { continue };
+        if run.stage != Stage::Any || !built.contains(&image) || shipped.contains(&image) {
+            continue;
+        }
+        // Production has another Dockerfile in the same folder, or starts something that stays as it is.
+        let is_beside = |other: &RepoPath| folder_of(other) == folder_of(&image);
+        let is_told = is_for_development(run) && production.iter().any(|it| *it != run.image);
+        if is_told || shipped.iter().any(is_beside) {
             run.stage = Stage::Development;
         }
     }
