@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use super::case::{Case, Judgement};
 use super::document::Node;
 use super::facts::image::{Image, Instruction};
+use super::facts::manifest::App;
+use super::facts::reach::Reached;
 use super::facts::run::{self, Kind, Role, Run, Stage, Step};
 use super::facts::{compose, setting};
 use super::finding::{Place, Severity, Verdict};
+use super::language::Language;
 use super::sources::Part;
 use super::unknown;
 use crate::error::Result;
@@ -49,6 +52,11 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.mark("plain-run", run.place.clone(), &run.name)?;
         }
     }
+    // A script that somebody runs by hand may write what belongs to the code.
+    let is_python = facts.apps.iter().any(|app| app.language == Language::Python);
+    let is_of_others = !is_python && facts.apps.iter().any(App::serves);
+    let served = |path: &RepoPath| !is_of_others && facts.reach.of(path) == Reached::Served;
+    case.drop_marks(|mark| mark.rule.id == "writes-beside-code" && !served(&mark.place.path));
     // What is compiled in cannot be given at the release.
     let baked: Vec<Place> = case.by("key-compiled-in").map(|mark| mark.place.clone()).collect();
     for place in baked {
@@ -174,9 +182,8 @@ fn build_steps(case: &Case<'_>) -> Vec<Step> {
             commands.push(Step { place, text: script.command.clone() });
         }
     }
-    let is_own = |image: &&Image| {
-        !image.is_of_editor() && run::stage_of(&image.path) != Stage::Development
-    };
+    let is_own =
+        |image: &&Image| !image.is_of_editor() && run::stage_of(&image.path) != Stage::Development;
     for image in facts.images.iter().filter(is_own) {
         for run in image.named("RUN") {
             for (at, line) in run.text.lines().enumerate() {
@@ -266,7 +273,9 @@ fn judge_images(case: &mut Case<'_>) -> Result<()> {
             let last = name.rsplit('/').next().unwrap_or_default();
             let is_stage = !image.bases().any(|(known, _)| known.line == from.line);
             let is_told = is_told || run::stage_of(&image.path) == Stage::Development;
-            if (bases.contains(&last) || is_stage) && !is_told {
+            // One to build others upon is not run.
+            let is_base = image.path.file_name().split(['.', '-', '_']).any(|it| it == "base");
+            if (bases.contains(&last) || is_stage) && !is_told && !is_base {
                 case.mark("image-without-command", image.place(from), "")?;
             }
         }
@@ -290,7 +299,10 @@ impl Varying {
         };
         let is_key = |path: &RepoPath, text: &str| {
             let name = path.file_name();
-            (name.ends_with(".pem") || name.ends_with(".key")) && text.contains("PRIVATE KEY")
+            let is_to_try = ["localhost", "dev", "test", "example", "self"];
+            (name.ends_with(".pem") || name.ends_with(".key"))
+                && text.contains("PRIVATE KEY")
+                && !is_to_try.iter().any(|word| name.contains(word))
         };
         let of_service = case.sources.iter().filter(|(_, source)| source.part != Part::Test);
         let keys = of_service.filter(|(path, source)| is_key(path, &source.text));

@@ -212,44 +212,60 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         case.mark("undeclared-import", Place::line(path, line), &package)?;
     }
     tools::judge(case)?;
-    weigh_tools(case);
+    let called = called_programs(case);
+    weigh_tools(case, |line| names_program(line, &called));
     // By itself an open base image is no more than worth knowing.
     let is_broken = case.verdict(Factor::Dependencies).is_some_and(|it| it.verdict != Verdict::Met);
     if is_broken {
-        for rule in ["base-image-floating", "installs-past-lock", "image-tool-unpinned"] {
+        for rule in ["base-image-floating", "installs-past-lock"] {
             case.weigh(rule, Severity::Risk);
         }
+        weigh_tools(case, |line| !upgrades_pip_only(line));
     }
     Ok(())
 }
 
-/// A tool of any version that production's own command calls is a part of the service like its packages.
-fn weigh_tools(case: &mut Case<'_>) {
-    let runs = case.facts.production();
-    let called: Vec<&str> = runs
-        .iter()
-        .flat_map(|run| &run.steps)
-        .filter_map(|step| {
-            let mut words = step.text.split_whitespace();
-            words.find(|word| !word.contains('=') && !matches!(*word, "exec" | "npx" | "sudo"))
-        })
-        .map(|word| word.rsplit('/').next().unwrap_or(word))
-        .collect();
-    let names = |text: &str| {
-        let mut words = text.split(|c: char| c.is_whitespace() || "&;|".contains(c));
-        words.any(|word| {
-            let program = word.strip_suffix("_cli").or_else(|| word.strip_suffix("-cli"));
-            called.contains(&word) || program.is_some_and(|program| called.contains(&program))
-                // Cargo finds what is called `cargo-…` by itself.
-                || word.starts_with("cargo-") && called.contains(&"cargo")
-        })
-    };
+/// The tools of any version that count, by the line that installs them.
+fn weigh_tools(case: &mut Case<'_>, counts: impl Fn(&str) -> bool) {
     for mark in case.marks.iter_mut().filter(|mark| mark.rule.id == "image-tool-unpinned") {
         let text = case.sources.get(&mark.place.path).map_or("", |source| source.text.as_str());
-        if names(line(text, mark.place.line)) {
+        if counts(line(text, mark.place.line)) {
             mark.severity = Severity::Risk;
         }
     }
+}
+
+/// The programs that production's own commands call.
+fn called_programs<'c>(case: &Case<'c>) -> Vec<&'c str> {
+    let runs = case.facts.production();
+    let steps = runs.into_iter().flat_map(|run| &run.steps);
+    let called = steps.filter_map(|step| {
+        let mut words = step.text.split_whitespace();
+        words.find(|word| !word.contains('=') && !matches!(*word, "exec" | "npx" | "sudo"))
+    });
+    called.map(|word| word.rsplit('/').next().unwrap_or(word)).collect()
+}
+
+/// Whether a line installs one of these programs: a tool that production calls is a part of it like its packages.
+fn names_program(line: &str, called: &[&str]) -> bool {
+    let mut words = line.split(|c: char| c.is_whitespace() || "&;|".contains(c));
+    words.any(|word| {
+        let name = word.strip_suffix("_cli").or_else(|| word.strip_suffix("-cli")).unwrap_or(word);
+        let is_it = |program: &&str| {
+            program.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        // Cargo finds what is called `cargo-…` by itself.
+        !name.is_empty() && called.iter().any(is_it)
+            || name.starts_with("cargo-") && called.contains(&"cargo")
+    })
+}
+
+/// Whether a line brings only pip itself up to date.
+fn upgrades_pip_only(line: &str) -> bool {
+    let Some((_, rest)) = line.split_once("install ") else { return false };
+    let rest = rest.split(['&', ';', '\\']).next().unwrap_or_default();
+    let mut names = rest.split_whitespace().filter(|word| !word.starts_with('-'));
+    names.next() == Some("pip") && names.next().is_none()
 }
 
 /// Cargo and the package managers of Node.js have one lock file each.

@@ -149,9 +149,11 @@ fn judge_runtimes(case: &mut Case<'_>) -> Result<()> {
             exact.iter().any(|one| list.others.iter().all(|other| is_other(*other, one.version)))
         });
         let untried: BTreeSet<Place> = untried.map(|list| list.place.clone()).collect();
-        let differs = exact.iter().enumerate().any(|(at, a)| {
-            exact.iter().skip(at + 1).any(|b| is_other(a.version, b.version))
-        }) || !exact.is_empty() && !open.is_empty()
+        let differs = exact
+            .iter()
+            .enumerate()
+            .any(|(at, a)| exact.iter().skip(at + 1).any(|b| is_other(a.version, b.version)))
+            || !exact.is_empty() && !open.is_empty()
             || !untried.is_empty();
         for place in untried {
             case.mark("runtime-versions-differ", place, name)?;
@@ -193,7 +195,10 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         case.mark("engines-differ", place, "")?;
     }
     let is_database = |backing: &Backing| {
-        matches!(backing.engine.as_str(), "postgres" | "mysql" | "mariadb" | "mssql" | "cockroachdb")
+        matches!(
+            backing.engine.as_str(),
+            "postgres" | "mysql" | "mariadb" | "mssql" | "cockroachdb"
+        )
     };
     let is_driven = facts.declares(&SERVER_DRIVERS);
     let other = is_driven || !facts.backing.is_empty();
@@ -215,6 +220,13 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         found.retain(|place| !is_of_test(case, place));
     }
     let switches: Vec<Place> = found.iter().filter_map(|place| switch_above(case, place)).collect();
+    // A file that is opened by hand is another store than that of the models.
+    let is_by_hand = |place: &Place| {
+        lines_above(case, place).first().is_some_and(|line| line.contains("sqlite3.connect("))
+    };
+    if found.iter().any(|place| !is_by_hand(place)) {
+        found.retain(|place| !is_by_hand(place));
+    }
     let is_found = !found.is_empty();
     let found = found.into_iter().map(|place| narrow(case, place, &["sqlite"]));
     for place in found.chain(switches).collect::<Vec<_>>() {
@@ -230,8 +242,12 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         .collect();
     others.extend(case.by("server-engine").map(|mark| mark.place.clone()));
     others.extend(server_urls(case));
-    let databases = facts.backing.iter().filter(|backing| backing.engine != "redis");
-    others.extend(databases.map(|backing| backing.place.clone()));
+    let databases = || facts.backing.iter().filter(|backing| is_database(backing));
+    let is_tried = |backing: &&Backing| super::facts::workflow::is_workflow(&backing.place.path);
+    // What pipelines test on says less than what is started.
+    let is_started = databases().any(|backing| !is_tried(&backing));
+    let told = databases().filter(|backing| !(is_started && is_tried(backing)));
+    others.extend(told.map(|backing| backing.place.clone()));
     if others.is_empty() {
         others = driver_places(case);
     }
@@ -265,7 +281,8 @@ fn is_of_test(case: &Case<'_>, place: &Place) -> bool {
     let Some(own) = lines.first().map(|line| depth(line)).filter(|own| *own > 0) else {
         return false;
     };
-    let head = lines.iter().find(|line| depth(line) < own && line.trim_start().starts_with("class "));
+    let head =
+        lines.iter().find(|line| depth(line) < own && line.trim_start().starts_with("class "));
     head.is_some_and(|line| line.to_lowercase().contains("test"))
 }
 
@@ -325,7 +342,8 @@ fn default_dialects(case: &Case<'_>) -> Vec<Place> {
     };
     for (path, node) in case.facts.documents(is_base).filter(|_| !drivers.is_empty()) {
         let leaves = node.leaves().into_iter().filter(|(keys, _, value)| {
-            keys.last().is_some_and(|key| matches!(*key, "dialect" | "client" | "driver" | "engine"))
+            keys.last()
+                .is_some_and(|key| matches!(*key, "dialect" | "client" | "driver" | "engine"))
                 && value.contains("sqlite")
         });
         places.extend(leaves.map(|(_, line, _)| Place::line(path.clone(), line)));

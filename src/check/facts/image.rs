@@ -145,9 +145,8 @@ impl Image {
         for argument in arguments.filter(|found| found.name == "ARG") {
             let Some((key, value)) = argument.text.split_once('=') else { continue };
             let value = value.trim().trim_matches(['"', '\'']);
-            resolved = resolved
-                .replace(&format!("${{{key}}}"), value)
-                .replace(&format!("${key}"), value);
+            resolved =
+                resolved.replace(&format!("${{{key}}}"), value).replace(&format!("${key}"), value);
         }
         // `${NAME:-default}`
         while let Some((before, rest)) = resolved.split_once("${") {

@@ -102,13 +102,12 @@ fn read_jobs(path: &RepoPath, node: &Node, found: &mut Pipeline) {
         for step in steps {
             found.deliveries.extend(read_delivery(path, step));
             found.lines.extend(read_lines(path, step));
-            found.runtimes.extend(read_toolchain(path, step));
+            read_toolchain(path, step, found);
             for (key, name) in [("python-version", "python"), ("node-version", "node")] {
                 if let Some(entry) = step.at(&["with"]).and_then(|with| with.get(key))
                     && !(is_of_tool && name == "python")
                 {
-                    let found_here =
-                        read_runtime(path, name, entry.line, &entry.value, matrix);
+                    let found_here = read_runtime(path, name, entry.line, &entry.value, matrix);
                     found.runtimes.extend(found_here);
                 }
             }
@@ -167,23 +166,25 @@ fn read_matrix(
     found
 }
 
-/// The toolchain of Rust that a step installs by a number.
-fn read_toolchain(path: &RepoPath, step: &Node) -> Option<Runtime> {
-    let uses = step.get("uses")?;
-    let (action, tag) = uses.value.text()?.split_once('@')?;
+/// The toolchain of Rust that a step installs.
+fn read_toolchain(path: &RepoPath, step: &Node, found: &mut Pipeline) {
+    let Some(uses) = step.get("uses") else { return };
+    let Some((action, tag)) = uses.value.text().and_then(|text| text.split_once('@')) else {
+        return;
+    };
     if !action.contains("toolchain") {
-        return None;
+        return;
     }
     let given = step.at(&["with"]).and_then(|with| with.get("toolchain"));
     let (line, text) = match given {
-        Some(entry) => (entry.line, entry.value.text()?),
+        Some(entry) => (entry.line, entry.value.text().unwrap_or_default()),
         None if action == "dtolnay/rust-toolchain" => (uses.line, tag),
-        None => return None,
+        None => return,
     };
     let node = Node { line, ..Node::default() };
-    let found = super::pipeline::runtime(path, &node, "rust", text)?;
-    // A day of `nightly` is no number.
-    (found.version.0 == 1).then_some(found)
+    // `stable` is what everybody tests with; a day of `nightly` is no number.
+    let toolchain = super::pipeline::runtime(path, &node, "rust", text);
+    found.runtimes.extend(toolchain.filter(|it| it.version.0 == 1));
 }
 
 /// The lines that a step runs, here or on another machine.
