@@ -63,29 +63,12 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
                     }
                 }
                 "linuxfxversion" | "linux_fx_version" => {
-                    let Some((name, version)) = value.split_once('|') else { continue };
-                    if let Some((version, is_minimum)) = super::manifest::version(version) {
-                        let name = name.to_owned();
-                        facts.runtimes.push(Runtime {
-                            place: place(),
-                            name,
-                            version,
-                            is_minimum,
-                            others: Vec::new(),
-                        });
-                    }
+                    let (name, version) = value.split_once('|').unwrap_or_default();
+                    facts.runtimes.extend(runtime(place(), name, version));
                 }
-                "python_version" | "node_version" => {
-                    let name = key.trim().trim_end_matches("_version").to_owned();
-                    if let Some((version, is_minimum)) = super::manifest::version(value) {
-                        facts.runtimes.push(Runtime {
-                            place: place(),
-                            name,
-                            version,
-                            is_minimum,
-                            others: Vec::new(),
-                        });
-                    }
+                key @ ("python_version" | "node_version") => {
+                    let name = key.trim_end_matches("_version");
+                    facts.runtimes.extend(runtime(place(), name, value));
                 }
                 _ => {}
             }
@@ -95,4 +78,9 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
 
 fn find_engine(text: &str) -> Option<&'static str> {
     RESOURCES.iter().find(|(part, _)| text.contains(part)).map(|(_, engine)| *engine)
+}
+
+fn runtime(place: Place, name: &str, text: &str) -> Option<Runtime> {
+    let (version, is_minimum) = super::manifest::version(text)?;
+    Some(Runtime { place, name: name.to_owned(), version, is_minimum, others: Vec::new() })
 }

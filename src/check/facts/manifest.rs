@@ -447,6 +447,25 @@ pub fn read_runtimes(sources: &Sources, facts: &mut Facts) {
             }
         }
     }
+    read_toolchains(sources, facts, &mut add);
+    for (path, node) in facts.documents(|path| path.file_name() == "package.json") {
+        if let Some(entry) = node.at(&["volta"]).and_then(|volta| volta.get("node")) {
+            let text = entry.value.text().unwrap_or_default();
+            add(Place::line(path.clone(), entry.line), "node", text);
+        }
+        if let Some(entry) = node.at(&["engines"]).and_then(|engines| engines.get("node")) {
+            add(
+                Place::line(path.clone(), entry.line),
+                "node",
+                entry.value.text().unwrap_or_default(),
+            );
+        }
+    }
+    facts.runtimes.extend(found);
+}
+
+/// What Rust's own file and Render's variables ask for.
+fn read_toolchains(sources: &Sources, facts: &Facts, add: &mut impl FnMut(Place, &str, &str)) {
     if let Some(text) = sources.text("rust-toolchain")
         && let Ok(path) = RepoPath::parse("rust-toolchain")
     {
@@ -473,20 +492,6 @@ pub fn read_runtimes(sources: &Sources, facts: &mut Facts) {
             }
         }
     }
-    for (path, node) in facts.documents(|path| path.file_name() == "package.json") {
-        if let Some(entry) = node.at(&["volta"]).and_then(|volta| volta.get("node")) {
-            let text = entry.value.text().unwrap_or_default();
-            add(Place::line(path.clone(), entry.line), "node", text);
-        }
-        if let Some(entry) = node.at(&["engines"]).and_then(|engines| engines.get("node")) {
-            add(
-                Place::line(path.clone(), entry.line),
-                "node",
-                entry.value.text().unwrap_or_default(),
-            );
-        }
-    }
-    facts.runtimes.extend(found);
 }
 
 /// The runtime that an image has, and the part of its tag that says the version.

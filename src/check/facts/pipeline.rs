@@ -134,6 +134,7 @@ pub fn read_image(path: &RepoPath, node: &Node, found: &mut Pipeline) {
 }
 
 /// A runtime by the text of its version.
+#[must_use]
 pub fn runtime(path: &RepoPath, node: &Node, name: &str, text: &str) -> Option<Runtime> {
     let (version, is_minimum) = super::manifest::version(text)?;
     let place = Place::line(path.clone(), node.line);
@@ -141,6 +142,7 @@ pub fn runtime(path: &RepoPath, node: &Node, name: &str, text: &str) -> Option<R
 }
 
 /// The versions of a list that are tried one after another.
+#[must_use]
 pub fn read_several(path: &RepoPath, name: &str, nodes: &[&Node]) -> Vec<Runtime> {
     let read = |node: &&Node| runtime(path, node, name, node.text().unwrap_or_default());
     let mut found: Vec<Runtime> = nodes.iter().filter_map(read).collect();
@@ -150,7 +152,9 @@ pub fn read_several(path: &RepoPath, name: &str, nodes: &[&Node]) -> Vec<Runtime
     }
     if found.len() > 1 {
         let all: Vec<_> = found.iter().map(|runtime| runtime.version).collect();
-        found.iter_mut().for_each(|runtime| runtime.others.clone_from(&all));
+        for runtime in &mut found {
+            runtime.others.clone_from(&all);
+        }
     }
     found
 }
