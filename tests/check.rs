@@ -348,6 +348,108 @@ fn tools_are_declared_and_the_lock_is_that_of_the_manager() {
 }
 
 #[test]
+fn what_production_calls_is_declared_and_pinned() {
+    let rules = ["run-tool-undeclared", "image-tool-unpinned"];
+    let list = ("requirements.txt", "flask==3.0\n");
+    let code = ("app.py", "import flask\n");
+    let web = ("Procfile", "web: gunicorn app:app\nworker: python -m celery -A app worker\n");
+    let found = ["run-tool-undeclared Procfile:1", "run-tool-undeclared Procfile:2"];
+    assert_eq!(lines_of(&rules, &[list, code, web]), found);
+    let more = ("requirements/production.txt", "gunicorn==23.0\ncelery==5.4\n");
+    assert!(lines_of(&rules, &[list, code, web, more]).is_empty());
+    let image = "FROM python:3.14\nRUN pip install --upgrade pip gunicorn\nCMD [\"gunicorn\", \"app:app\"]\n";
+    let found = ["image-tool-unpinned Dockerfile:2"];
+    assert_eq!(lines_of(&rules, &[list, code, ("Dockerfile", image)]), found);
+}
+
+#[test]
+fn a_list_that_an_image_installs_is_judged_beside_a_lock() {
+    let rules = ["requirement-unpinned", "requirements-incomplete", "installs-past-lock"];
+    let manifest = ("Pipfile", "[packages]\nflask = \"*\"\n");
+    let lock = ("Pipfile.lock", "{\"default\": {\"flask\": {}}}");
+    let list = ("requirements/prod.txt", "flask\n");
+    let image = |line: &str| format!("FROM python:3.14\nRUN {line}\nCMD [\"python\", \"a.py\"]\n");
+    let installs = image("pip install -r requirements/prod.txt");
+    let files = [manifest, lock, list, ("Dockerfile", &*installs)];
+    assert_eq!(lines_of(&rules, &files), ["requirement-unpinned requirements/prod.txt:1"]);
+    let other = image("pipenv install --deploy");
+    assert!(lines_of(&rules, &[manifest, lock, list, ("Dockerfile", &other)]).is_empty());
+    let other = image("pipenv install --skip-lock");
+    let found = ["installs-past-lock Dockerfile:2"];
+    assert_eq!(lines_of(&rules, &[manifest, lock, list, ("Dockerfile", &other)]), found);
+    let list = "click==8\nflask==3.0\nitsdangerous==2\njinja2==3\nmarkupsafe==2\nwerkzeug==3\n";
+    let found = ["requirements-incomplete requirements.txt:2"];
+    assert_eq!(lines_of(&rules, &[("requirements.txt", list)]), found);
+}
+
+#[test]
+fn versions_of_matrices_arguments_and_infrastructure_are_read() {
+    let matrix = "jobs:\n  a:\n    strategy:\n      matrix:\n        py: ['3.10', '3.11']\n    steps:\n      - with:\n          python-version: ${{ matrix.py }}\n";
+    let image = |version: &str| format!("ARG V={version}\nFROM python:${{V}}-slim\n");
+    let (other, same) = (image("3.14"), image("3.11"));
+    let workflow = (".github/workflows/a.yml", matrix);
+    let found = [
+        "runtime-versions-differ .github/workflows/a.yml:5",
+        "runtime-versions-differ Dockerfile:2",
+    ];
+    assert_eq!(lines_of(&VERSIONS, &[("Dockerfile", &*other), workflow]), found);
+    assert!(lines_of(&VERSIONS, &[("Dockerfile", &*same), workflow]).is_empty());
+    let compose = ("compose.yaml", "services:\n  db:\n    image: postgres:17\n");
+    for (path, text, line) in [
+        (
+            "db.tf",
+            "resource \"aws_db_instance\" \"a\" {\n  engine = \"postgres\"\n  engine_version = \"13.4\"\n}\n",
+            3,
+        ),
+        (
+            "db.tf",
+            "resource \"google_sql_database_instance\" \"a\" {\n  database_version = \"POSTGRES_13\"\n}\n",
+            2,
+        ),
+        (
+            "db.bicep",
+            "resource a 'Microsoft.DBforPostgreSQL/flexibleServers@2022-12-01' = {\n  properties: {\n    version: '13'\n",
+            3,
+        ),
+    ] {
+        let found = lines_of(&VERSIONS, &[compose, (path, text)]);
+        assert!(found.contains(&format!("service-versions-differ {path}:{line}")), "{found:?}");
+    }
+    let provider =
+        "terraform {\n  required_providers {\n    postgresql = {\n      version = \"1.2\"\n";
+    assert!(lines_of(&VERSIONS, &[compose, ("main.tf", provider)]).is_empty());
+}
+
+#[test]
+fn a_build_leaves_the_database_alone() {
+    let rules = ["build-migrates"];
+    let render = "services:\n  - type: web\n    name: a\n    buildCommand: ./build.sh\n    startCommand: gunicorn app:app\n";
+    let files = [("render.yaml", render), ("build.sh", "#!/bin/sh\nflask db upgrade\n")];
+    assert_eq!(lines_of(&rules, &files), ["build-migrates build.sh:2"]);
+    let package = "{\"scripts\": {\n\"build\": \"prisma generate && tsc\",\n\"heroku-postbuild\": \"prisma migrate deploy\"}}";
+    assert_eq!(lines_of(&rules, &[("package.json", package)]), ["build-migrates package.json:3"]);
+    let image =
+        "FROM python:3.14\nRUN python manage.py collectstatic && \\\n  python manage.py migrate\n";
+    assert_eq!(lines_of(&rules, &[("Dockerfile", image)]), ["build-migrates Dockerfile:3"]);
+}
+
+#[test]
+fn a_compose_file_that_says_all_comes_on_top_of_none() {
+    let rules = ["run-mounts-source", "run-reloads"];
+    let code = ("app.py", "import flask\n");
+    let list = ("requirements.txt", "flask==3.0\ngunicorn==23.0\n");
+    let base = "services:\n  web:\n    build: .\n    command: flask run --debug\n    volumes:\n      - .:/code\n";
+    let files = |production| {
+        let image = ("Dockerfile", "FROM python:3.14\nCMD [\"gunicorn\", \"app:app\"]\n");
+        [code, list, image, ("compose.yaml", base), ("compose.prod.yaml", production)]
+    };
+    let whole = "services:\n  web:\n    build: .\n    command: gunicorn app:app\n";
+    assert!(lines_of(&rules, &files(whole)).is_empty());
+    let part = "services:\n  web:\n    command: gunicorn app:app\n";
+    assert_eq!(lines_of(&rules, &files(part)), ["run-mounts-source compose.yaml:6"]);
+}
+
+#[test]
 fn both_engines_are_named_where_they_differ() {
     let settings = "import dj_database_url\nif LIVE:\n    DATABASES = {\n        'default': dj_database_url.config(),\n    }\nelse:\n    DATABASES = {\n        'default': {\n            'ENGINE': 'django.db.backends.sqlite3',\n        },\n    }\n";
     let list = ("requirements.txt", "django==5.0\npsycopg==3.1\n");
@@ -357,6 +459,17 @@ fn both_engines_are_named_where_they_differ() {
     let config = "{\"development\": {\n\"dialect\": \"sqlite\"},\n\"production\": {\n\"dialect\": \"postgres\"}}";
     let found = [2, 4].map(|line| format!("engines-differ config/config.json:{line}"));
     assert_eq!(lines_of(&["engines-differ"], &[("config/config.json", config)]), found);
+    // What compose starts is there for the sake of production, and so is its driver.
+    let settings = "DATABASES = {\n    'default': {\n        'ENGINE': 'django.db.backends.sqlite3',\n    },\n}\n";
+    let compose = ("compose.yaml", "services:\n  db:\n    image: postgres:17\n");
+    let entry = ("manage.py", "import shop.settings\n");
+    let files = [list, entry, ("shop/settings.py", settings), compose];
+    let found = ["engines-differ compose.yaml:3", "engines-differ shop/settings.py:3"];
+    assert_eq!(lines_of(&["engines-differ"], &files), found);
+    let package = "{\"dependencies\": {\n\"pg\": \"8\"}}";
+    let files = [("package.json", package), ("config/default.yml", "db:\n  client: sqlite3\n")];
+    let found = ["engines-differ config/default.yml:2", "engines-differ package.json:2"];
+    assert_eq!(lines_of(&["engines-differ"], &files), found);
 }
 
 #[test]

@@ -3,9 +3,12 @@
 use super::case::{Case, Judgement};
 use super::document::Node;
 use super::facts::image::{Image, Instruction};
+use super::facts::manifest::App;
+use super::facts::reach::Reached;
 use super::facts::run::{self, Kind, Role, Run, Stage};
 use super::facts::{compose, setting};
 use super::finding::{Place, Severity, Verdict};
+use super::language::Language;
 use super::sources::Part;
 use super::unknown;
 use crate::error::Result;
@@ -46,6 +49,11 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.mark("plain-run", run.place.clone(), &run.name)?;
         }
     }
+    // A script that somebody runs by hand may write what belongs to the code.
+    let is_python = facts.apps.iter().any(|app| app.language == Language::Python);
+    let is_of_others = !is_python && facts.apps.iter().any(App::serves);
+    let served = |path: &RepoPath| !is_of_others && facts.reach.of(path) == Reached::Served;
+    case.drop_marks(|mark| mark.rule.id == "writes-beside-code" && !served(&mark.place.path));
     // What is compiled in cannot be given at the release.
     let baked: Vec<Place> = case.by("key-compiled-in").map(|mark| mark.place.clone()).collect();
     for place in baked {
@@ -77,7 +85,7 @@ fn judge_mounts(case: &mut Case<'_>, servers: &[&Run]) -> Result<()> {
 /// Whether it comes on top of a compose file that mounts source.
 fn is_overridden(case: &Case<'_>, run: &Run) -> bool {
     let mut bases = compose_bases(case).filter(|base| !base.mounts_source.is_empty());
-    run.kind == Kind::Compose && bases.any(|base| is_beside(base, run))
+    run.kind == Kind::Compose && !is_whole(case, run) && bases.any(|base| is_beside(base, run))
 }
 
 fn judge_deliveries(case: &mut Case<'_>) -> Result<()> {
@@ -171,7 +179,9 @@ fn judge_images(case: &mut Case<'_>) -> Result<()> {
             let last = name.rsplit('/').next().unwrap_or_default();
             let is_stage = !image.bases().any(|(known, _)| known.line == from.line);
             let is_told = is_told || run::stage_of(&image.path) == Stage::Development;
-            if (bases.contains(&last) || is_stage) && !is_told {
+            // One to build others upon is not run.
+            let is_base = image.path.file_name().split(['.', '-', '_']).any(|it| it == "base");
+            if (bases.contains(&last) || is_stage) && !is_told && !is_base {
                 case.mark("image-without-command", image.place(from), "")?;
             }
         }
@@ -195,7 +205,10 @@ impl Varying {
         };
         let is_key = |path: &RepoPath, text: &str| {
             let name = path.file_name();
-            (name.ends_with(".pem") || name.ends_with(".key")) && text.contains("PRIVATE KEY")
+            let is_to_try = ["localhost", "dev", "test", "example", "self"];
+            (name.ends_with(".pem") || name.ends_with(".key"))
+                && text.contains("PRIVATE KEY")
+                && !is_to_try.iter().any(|word| name.contains(word))
         };
         let of_service = case.sources.iter().filter(|(_, source)| source.part != Part::Test);
         let keys = of_service.filter(|(path, source)| is_key(path, &source.text));
@@ -263,10 +276,22 @@ fn copied_folders(image: &Image, copy: &Instruction) -> Vec<String> {
 fn mounts_in_production(case: &Case<'_>) -> Vec<Place> {
     let overrides = |base: &&Run| {
         let mut composed = case.facts.runs.iter().filter(|run| run.kind == Kind::Compose);
-        composed.any(|run| run.stage == Stage::Production && is_beside(base, run))
+        composed.any(|run| {
+            run.stage == Stage::Production && is_beside(base, run) && !is_whole(case, run)
+        })
     };
     let bases = compose_bases(case).filter(overrides);
     bases.flat_map(|run| run.mounts_source.clone()).collect()
+}
+
+/// Whether a compose file says all of a service by itself: where it comes from, and what it runs.
+fn is_whole(case: &Case<'_>, run: &Run) -> bool {
+    let mut documents = case.facts.documents(|path| *path == run.place.path);
+    documents.any(|(_, node)| {
+        let service = node.at(&["services", &run.name]);
+        let says = |key: &str| service.is_some_and(|service| service.get(key).is_some());
+        (says("build") || says("image")) && (says("command") || says("ports") || says("expose"))
+    })
 }
 
 /// The services of compose files that others come on top of.

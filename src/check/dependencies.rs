@@ -8,9 +8,10 @@ use super::case::{Case, Judgement};
 use super::facts::image::{Image, Instruction};
 use super::facts::manifest::{App, Dependency, is_requirements, lock_names, version};
 use super::facts::reach::Reached;
+use super::facts::run::Kind;
 use super::finding::{Place, Severity, Verdict};
 use super::language::Language;
-use super::lines::numbered;
+use super::lines::{line, numbered};
 use super::sources::{folder_of, is_lock_name};
 use super::{tools, unknown};
 use crate::error::Result;
@@ -19,11 +20,21 @@ use crate::tree::RepoPath;
 
 /// Packages with one that each of them needs, since a version: a list that has the first and not the second is not
 /// complete.
-const NEEDS: [(&str, &str, (u32, u32)); 22] = [
+const NEEDS: [(&str, &str, (u32, u32)); 32] = [
     ("django", "sqlparse", (2, 2)),
     ("django", "asgiref", (3, 0)),
     ("flask", "werkzeug", (0, 0)),
     ("flask", "jinja2", (0, 0)),
+    ("flask", "blinker", (2, 3)),
+    ("flask", "itsdangerous", (0, 10)),
+    ("flask", "click", (0, 11)),
+    ("gunicorn", "packaging", (22, 0)),
+    ("fastapi", "typing-extensions", (0, 95)),
+    ("celery", "billiard", (3, 1)),
+    ("psycopg", "typing-extensions", (3, 1)),
+    ("requests", "idna", (2, 16)),
+    ("pydantic", "pydantic-core", (2, 0)),
+    ("uvicorn", "click", (0, 8)),
     ("fastapi", "starlette", (0, 0)),
     ("fastapi", "pydantic", (0, 0)),
     ("requests", "urllib3", (2, 16)),
@@ -201,13 +212,60 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         case.mark("undeclared-import", Place::line(path, line), &package)?;
     }
     tools::judge(case)?;
+    let called = called_programs(case);
+    weigh_tools(case, |line| names_program(line, &called));
     // By itself an open base image is no more than worth knowing.
     let is_broken = case.verdict(Factor::Dependencies).is_some_and(|it| it.verdict != Verdict::Met);
     if is_broken {
-        case.weigh("base-image-floating", Severity::Risk);
-        case.weigh("installs-past-lock", Severity::Risk);
+        for rule in ["base-image-floating", "installs-past-lock"] {
+            case.weigh(rule, Severity::Risk);
+        }
+        weigh_tools(case, |line| !upgrades_pip_only(line));
     }
     Ok(())
+}
+
+/// The tools of any version that count, by the line that installs them.
+fn weigh_tools(case: &mut Case<'_>, counts: impl Fn(&str) -> bool) {
+    for mark in case.marks.iter_mut().filter(|mark| mark.rule.id == "image-tool-unpinned") {
+        let text = case.sources.get(&mark.place.path).map_or("", |source| source.text.as_str());
+        if counts(line(text, mark.place.line)) {
+            mark.severity = Severity::Risk;
+        }
+    }
+}
+
+/// The programs that production's own commands call.
+fn called_programs<'c>(case: &Case<'c>) -> Vec<&'c str> {
+    let runs = case.facts.production();
+    let steps = runs.into_iter().flat_map(|run| &run.steps);
+    let called = steps.filter_map(|step| {
+        let mut words = step.text.split_whitespace();
+        words.find(|word| !word.contains('=') && !matches!(*word, "exec" | "npx" | "sudo"))
+    });
+    called.map(|word| word.rsplit('/').next().unwrap_or(word)).collect()
+}
+
+/// Whether a line installs one of these programs: a tool that production calls is a part of it like its packages.
+fn names_program(line: &str, called: &[&str]) -> bool {
+    let mut words = line.split(|c: char| c.is_whitespace() || "&;|".contains(c));
+    words.any(|word| {
+        let name = word.strip_suffix("_cli").or_else(|| word.strip_suffix("-cli")).unwrap_or(word);
+        let is_it = |program: &&str| {
+            program.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        // Cargo finds what is called `cargo-…` by itself.
+        !name.is_empty() && called.iter().any(is_it)
+            || name.starts_with("cargo-") && called.contains(&"cargo")
+    })
+}
+
+/// Whether a line brings only pip itself up to date.
+fn upgrades_pip_only(line: &str) -> bool {
+    let Some((_, rest)) = line.split_once("install ") else { return false };
+    let rest = rest.split(['&', ';', '\\']).next().unwrap_or_default();
+    let mut names = rest.split_whitespace().filter(|word| !word.starts_with('-'));
+    names.next() == Some("pip") && names.next().is_none()
 }
 
 /// Cargo and the package managers of Node.js have one lock file each.
@@ -280,6 +338,13 @@ fn find_ignoring(case: &Case<'_>, app: &App) -> Vec<(RepoPath, usize, String)> {
                 continue;
             }
             let pattern = text.trim().trim_start_matches('/').trim_start_matches("**/");
+            // A path of its own is meant from here.
+            let (below, pattern) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+            let own = app.folder().strip_prefix(folder_of(path)).unwrap_or_default();
+            let is_above = own.trim_end_matches('/').starts_with(below);
+            if !is_above && !is_source_folder(below) {
+                continue;
+            }
             let name = lock_names(app.language).iter().find(|name| {
                 pattern == **name
                     || pattern
@@ -297,6 +362,11 @@ fn find_ignoring(case: &Case<'_>, app: &App) -> Vec<(RepoPath, usize, String)> {
         .find(|name| found.iter().any(|ignored| ignored.2 == **name));
     found.retain(|(_, _, name)| Some(&name.as_str()) == usual);
     found
+}
+
+/// Where a manifest may have stood before, or its lock is made.
+fn is_source_folder(name: &str) -> bool {
+    matches!(name, "src" | "app" | "backend" | "server" | "api")
 }
 
 /// An image that is built from the manifest alone.
@@ -337,9 +407,7 @@ fn installs_without(image: &Image, manifest: &Instruction, lock: &RepoPath) -> b
     let name = lock.file_name();
     let is_lock = |word: &str| match word.rsplit(['/', '=']).next().unwrap_or_default() {
         "." | "" => true,
-        last => last
-            .split_once('*')
-            .map_or(last == name, |(start, end)| name.starts_with(start) && name.ends_with(end)),
+        last => fits(last, name),
     };
     let stage: Vec<&Instruction> =
         image.instructions.iter().filter(|found| found.stage == manifest.stage).collect();
@@ -357,6 +425,14 @@ fn installs_without(image: &Image, manifest: &Instruction, lock: &RepoPath) -> b
         })
 }
 
+/// Whether a name is one that a pattern with stars means.
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(left) = name.strip_prefix(start) else { return false };
+    let ends = left.char_indices().map(|(at, _)| at).chain([left.len()]);
+    ends.into_iter().any(|at| fits(rest, &left[at..]))
+}
+
 /// Python has lists that are complete when a tool wrote them, and locks.
 fn judge_python(case: &mut Case<'_>, app: &App) -> Result<()> {
     if app.dependencies.iter().all(|found| found.is_dev) {
@@ -368,7 +444,8 @@ fn judge_python(case: &mut Case<'_>, app: &App) -> Result<()> {
         .iter()
         .filter(|other| other.language == Language::Python && is_near(other, app))
         .collect();
-    if let Some(lock) = beside.iter().find_map(|other| other.lock.clone()) {
+    let lock = beside.iter().find_map(|other| other.lock.clone());
+    if let Some(lock) = lock.filter(|_| !is_installed_list(case, app)) {
         case.mark("locked", Place::line(lock.clone(), 1), lock.file_name())?;
         let at = app.dependencies.first().map_or(1, |first| first.line);
         return case.mark(
@@ -381,11 +458,42 @@ fn judge_python(case: &mut Case<'_>, app: &App) -> Result<()> {
         let lists = beside.iter().filter(|other| is_requirements(&other.manifest));
         if lists.clone().count() == 0 {
             let at = app.dependencies.first().map_or(1, |first| first.line);
-            return judge_unlocked(case, app, at);
+            judge_unlocked(case, app, at)?;
+            return copy_without_lock(case, app);
         }
         return Ok(());
     }
     judge_list(case, app, &beside)
+}
+
+/// Whether an image, a pipeline or a platform installs this list, so that a lock beside it decides nothing.
+fn is_installed_list(case: &Case<'_>, app: &App) -> bool {
+    if !is_requirements(&app.manifest) {
+        return false;
+    }
+    let facts = case.facts;
+    let path = app.manifest.as_str();
+    // A list that another one takes in is installed with it; pip reads the one at the root of a platform.
+    let is_named = |text: &str| {
+        let mut words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+        let is_option = |word: &str| matches!(word, "-r" | "--requirement");
+        let mut before = "";
+        words.any(|word| {
+            let file = word.strip_prefix("-r").filter(|file| !file.is_empty()).unwrap_or(word);
+            let is_it = (is_option(before) || file != word)
+                && file.trim_start_matches(['.', '/']).ends_with(path);
+            before = word;
+            is_it
+        })
+    };
+    let is_on_platform = || facts.runs.iter().any(|run| matches!(run.kind, Kind::Procfile));
+    let root = case.sources.text("requirements.txt").unwrap_or_default();
+    let is_taken_in = root.lines().any(|line| line.starts_with("-r") && is_named(line));
+    is_on_platform() && (path == "requirements.txt" || is_taken_in)
+        || facts.pipeline.iter().any(|step| step.text.contains("install") && is_named(&step.text))
+        || facts.images.iter().any(|image| {
+            image.named("RUN").any(|run| run.text.contains("install") && is_named(&run.text))
+        })
 }
 
 fn is_near(other: &App, app: &App) -> bool {
@@ -427,17 +535,25 @@ fn judge_list(case: &mut Case<'_>, app: &App, beside: &[&App]) -> Result<()> {
         return Ok(());
     }
     let has = |package: &str| beside.iter().any(|other| other.find(package).is_some());
-    let missing = NEEDS.iter().find(|(package, needed, since)| {
-        let pinned = app.find(package).and_then(|found| version(found.range()));
-        pinned.is_some_and(|((major, minor), _)| (major, minor.unwrap_or(0)) >= *since)
-            && !has(needed)
-    });
-    match missing.filter(|_| !is_compiled) {
-        Some((_, needed, _)) => {
-            case.mark("requirements-incomplete", Place::line(path.clone(), app.line), needed)
+    let (present, missing): (Vec<_>, Vec<_>) = NEEDS
+        .iter()
+        .filter_map(|(package, needed, since)| {
+            let found = app.find(package)?;
+            let ((major, minor), _) = version(found.range())?;
+            ((major, minor.unwrap_or(0)) >= *since).then_some((found.line, *needed))
+        })
+        .partition(|(_, needed)| has(needed));
+    let Some((_, needed)) = missing.first().filter(|_| !is_compiled) else {
+        return case.mark("pinned", Place::line(path.clone(), app.line), name);
+    };
+    // Of a list that has what most of its packages need, those are named that lack something.
+    if present.len() > missing.len() {
+        for (line, needed) in missing {
+            case.mark("requirements-incomplete", Place::line(path.clone(), line), needed)?;
         }
-        None => case.mark("pinned", Place::line(path.clone(), app.line), name),
+        return Ok(());
     }
+    case.mark("requirements-incomplete", Place::line(path.clone(), app.line), needed)
 }
 
 /// Imports of packages that no manifest above declares.

@@ -50,9 +50,16 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         } else {
             "service-version-named"
         };
+        // What a pipeline's machine has by itself is no more than that.
+        if rule == "service-version-open" && uses.iter().all(|(it, _)| is_of_travis(it)) {
+            continue;
+        }
         // Beside one version, the place that names none is the one to mend.
         let is_one_named = versions.len() == 2 && versions.contains("latest");
         for (backing, version) in uses {
+            if rule == "service-version-open" && is_of_travis(backing) {
+                continue;
+            }
             if !is_one_named || version == "latest" {
                 case.mark(rule, backing.place.clone(), engine)?;
             }
@@ -62,6 +69,10 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     judge_engines(case)?;
     judge_stand_ins(case)?;
     judge_images(case)
+}
+
+fn is_of_travis(backing: &Backing) -> bool {
+    backing.place.path.as_str() == ".travis.yml"
 }
 
 /// Tests on an engine in memory, where the service has another.
@@ -124,15 +135,29 @@ fn judge_runtimes(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     for name in ["python", "node", "rust"] {
         let uses: Vec<_> = facts.runtimes.iter().filter(|runtime| runtime.name == name).collect();
-        let exact: Vec<_> = uses.iter().filter(|runtime| !runtime.is_minimum).collect();
+        let (exact, tried): (Vec<_>, Vec<_>) = uses
+            .into_iter()
+            .filter(|runtime| !runtime.is_minimum)
+            .partition(|runtime| runtime.others.is_empty());
         let open = open_images(case, name);
-        let differs = exact.iter().enumerate().any(|(at, a)| {
-            exact.iter().skip(at + 1).any(|b| {
-                let (x, y) = (a.version, b.version);
-                // Node.js is named by its first number, Python and Rust by two.
-                x.0 != y.0 || name != "node" && x.1.is_some() && y.1.is_some() && x.1 != y.1
-            })
-        }) || !exact.is_empty() && !open.is_empty();
+        // Node.js is named by its first number, Python and Rust by two.
+        let is_other = |x: (u32, Option<u32>), y: (u32, Option<u32>)| {
+            x.0 != y.0 || name != "node" && x.1.is_some() && y.1.is_some() && x.1 != y.1
+        };
+        // Several are tried for the sake of others; that of the service has to be among them.
+        let untried = tried.into_iter().filter(|list| {
+            exact.iter().any(|one| list.others.iter().all(|other| is_other(*other, one.version)))
+        });
+        let untried: BTreeSet<Place> = untried.map(|list| list.place.clone()).collect();
+        let differs = exact
+            .iter()
+            .enumerate()
+            .any(|(at, a)| exact.iter().skip(at + 1).any(|b| is_other(a.version, b.version)))
+            || !exact.is_empty() && !open.is_empty()
+            || !untried.is_empty();
+        for place in untried {
+            case.mark("runtime-versions-differ", place, name)?;
+        }
         for runtime in exact {
             if differs {
                 case.mark("runtime-versions-differ", runtime.place.clone(), name)?;
@@ -152,7 +177,8 @@ fn open_images(case: &Case<'_>, name: &str) -> Vec<Place> {
     let images = case.facts.images.iter().filter(|image| !image.is_of_editor());
     let places = images.flat_map(|image| {
         let open = image.bases().filter(|(_, base)| {
-            let (image, tag) = base.rsplit_once(':').unwrap_or((base, ""));
+            let base = image.resolve(base);
+            let (image, tag) = base.rsplit_once(':').unwrap_or((&base, ""));
             image.rsplit('/').next() == Some(name)
                 && !base.contains(['$', '@'])
                 && super::facts::manifest::version(tag).is_none()
@@ -168,19 +194,45 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
     for place in dialects(case) {
         case.mark("engines-differ", place, "")?;
     }
-    let other = facts.declares(&SERVER_DRIVERS) || !facts.backing.is_empty();
-    let is_replaced = super::backing_services::has_variable(case);
-    if !other || !is_replaced && !case.has("server-engine") {
+    let is_database = |backing: &Backing| {
+        matches!(
+            backing.engine.as_str(),
+            "postgres" | "mysql" | "mariadb" | "mssql" | "cockroachdb"
+        )
+    };
+    let is_driven = facts.declares(&SERVER_DRIVERS);
+    let other = is_driven || !facts.backing.is_empty();
+    let is_replaced = super::backing_services::has_variable(case)
+        || case.has("server-engine")
+        // What compose starts beside it, and the driver for that, are there for the sake of production.
+        || is_driven && facts.backing.iter().any(is_database);
+    let by_default: Vec<Place> = case.by("sqlite-by-default").map(|it| it.place.clone()).collect();
+    for place in by_default.into_iter().filter(|_| other) {
+        case.mark_as("engines-differ", Severity::Risk, place, "")?;
+    }
+    if !other || !is_replaced {
         return Ok(());
     }
     let mut found = super::backing_services::sqlite_places(case);
     found.extend(case.by("sqlite-conditional").map(|mark| mark.place.clone()));
+    found.retain(|place| !is_offered(case, place));
+    if found.iter().any(|place| !is_of_test(case, place)) {
+        found.retain(|place| !is_of_test(case, place));
+    }
     let switches: Vec<Place> = found.iter().filter_map(|place| switch_above(case, place)).collect();
+    // A file that is opened by hand is another store than that of the models.
+    let is_by_hand = |place: &Place| {
+        lines_above(case, place).first().is_some_and(|line| line.contains("sqlite3.connect("))
+    };
+    if found.iter().any(|place| !is_by_hand(place)) {
+        found.retain(|place| !is_by_hand(place));
+    }
+    let is_found = !found.is_empty();
     let found = found.into_iter().map(|place| narrow(case, place, &["sqlite"]));
     for place in found.chain(switches).collect::<Vec<_>>() {
         case.mark("engines-differ", place, "")?;
     }
-    if !case.has("engines-differ") {
+    if !is_found {
         return Ok(());
     }
     let urls = ["dj_database_url.", "env.db", "env.dj_db_url"];
@@ -189,8 +241,13 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         .map(|mark| narrow(case, mark.place.clone(), &urls))
         .collect();
     others.extend(case.by("server-engine").map(|mark| mark.place.clone()));
-    let databases = facts.backing.iter().filter(|backing| backing.engine != "redis");
-    others.extend(databases.map(|backing| backing.place.clone()));
+    others.extend(server_urls(case));
+    let databases = || facts.backing.iter().filter(|backing| is_database(backing));
+    let is_tried = |backing: &&Backing| super::facts::workflow::is_workflow(&backing.place.path);
+    // What pipelines test on says less than what is started.
+    let is_started = databases().any(|backing| !is_tried(&backing));
+    let told = databases().filter(|backing| !(is_started && is_tried(backing)));
+    others.extend(told.map(|backing| backing.place.clone()));
     if others.is_empty() {
         others = driver_places(case);
     }
@@ -198,6 +255,48 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         case.mark("engines-differ", place, "")?;
     }
     Ok(())
+}
+
+/// The lines above a place, from the nearest, and its own.
+fn lines_above<'c>(case: &'c Case<'_>, place: &Place) -> Vec<&'c str> {
+    let text = case.sources.get(&place.path).map_or("", |source| source.text.as_str());
+    let mut lines: Vec<&str> = text.lines().take(place.line).collect();
+    lines.reverse();
+    lines
+}
+
+/// Whether `SQLite` is one of the engines that the file has a setting for, each under its name.
+fn is_offered(case: &Case<'_>, place: &Place) -> bool {
+    let lines = lines_above(case, place);
+    let name = lines.first().and_then(|line| line.split(['=', ':']).next()).unwrap_or_default();
+    let text = case.sources.get(&place.path).map_or("", |source| source.text.as_str());
+    name.to_lowercase().contains("sqlite")
+        && ["POSTGRES_", "MYSQL_", "PG_"].iter().any(|other| text.contains(other))
+}
+
+/// Whether it is what a class for tests has.
+fn is_of_test(case: &Case<'_>, place: &Place) -> bool {
+    let lines = lines_above(case, place);
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let Some(own) = lines.first().map(|line| depth(line)).filter(|own| *own > 0) else {
+        return false;
+    };
+    let head =
+        lines.iter().find(|line| depth(line) < own && line.trim_start().starts_with("class "));
+    head.is_some_and(|line| line.to_lowercase().contains("test"))
+}
+
+/// The lines on which a variable of the database has a server's address for its default.
+fn server_urls(case: &Case<'_>) -> Vec<Place> {
+    const SCHEMES: [&str; 4] = ["postgres://", "postgresql", "mysql://", "mysql+"];
+    let read = case.by("handle-from-environment").filter_map(|mark| {
+        let place = &mark.place;
+        let text = case.sources.get(&place.path)?.text.as_str();
+        let mut lines = numbered(text).filter(|(at, _)| (place.line..=place.end_line).contains(at));
+        let (at, _) = lines.find(|(_, line)| SCHEMES.iter().any(|scheme| line.contains(scheme)))?;
+        Some(Place::line(place.path.clone(), at))
+    });
+    read.collect()
 }
 
 /// Files of configuration in which one environment has `SQLite` and another something else.
@@ -218,7 +317,41 @@ fn dialects(case: &Case<'_>) -> Vec<Place> {
         count > 0 && count < uses.len()
     };
     let differing = engines.values().filter(differ).flatten();
-    differing.map(|setting| setting.place.clone()).collect()
+    let mut places: Vec<Place> = differing.map(|setting| setting.place.clone()).collect();
+    places.extend(default_dialects(case));
+    places
+}
+
+/// Files of configuration with `SQLite` for everybody, in an app that has the driver of a server as well.
+fn default_dialects(case: &Case<'_>) -> Vec<Place> {
+    let is_dialect = |setting: &&Setting| {
+        let name = setting.name.rsplit('.').next().unwrap_or_default();
+        let is_such = matches!(name, "dialect" | "client" | "driver" | "engine" | "type");
+        let stem = setting.place.path.file_name().split('.').next().unwrap_or_default();
+        setting.origin == Origin::File
+            && is_such
+            && setting.value.contains("sqlite")
+            && !matches!(stem, "test" | "testing" | "ci")
+    };
+    let drivers = driver_places(case);
+    let found = case.facts.settings.iter().filter(is_dialect).filter(|_| !drivers.is_empty());
+    let mut places: Vec<Place> = found.map(|setting| setting.place.clone()).collect();
+    // What all environments start from is an example by its name only.
+    let is_base = |path: &RepoPath| {
+        path.file_name().starts_with("default.") && path.as_str().contains("config/")
+    };
+    for (path, node) in case.facts.documents(is_base).filter(|_| !drivers.is_empty()) {
+        let leaves = node.leaves().into_iter().filter(|(keys, _, value)| {
+            keys.last()
+                .is_some_and(|key| matches!(*key, "dialect" | "client" | "driver" | "engine"))
+                && value.contains("sqlite")
+        });
+        places.extend(leaves.map(|(_, line, _)| Place::line(path.clone(), line)));
+    }
+    if !places.is_empty() {
+        places.extend(drivers);
+    }
+    places
 }
 
 /// The first line of a place that has one of the words; a condition stays where it begins.
@@ -322,7 +455,12 @@ fn judge_images(case: &mut Case<'_>) -> Result<()> {
             let mut bases = image.bases();
             bases.any(|(_, base)| super::facts::compose::engine(base).is_some())
         };
-        if !images.iter().any(|image| is_local(&image))
+        let is_own_file = |image: &&Image| image.path.file_name() == "Dockerfile";
+        let is_for_production =
+            |image: &&Image| super::facts::run::stage_of(&image.path) == Stage::Production;
+        // One without a word is that to try, where another has production's name.
+        let is_split = images.iter().any(is_own_file) && images.iter().any(is_for_production);
+        if !images.iter().any(|image| is_local(&image)) && !is_split
             || images.iter().any(is_engine)
             || is_same && images.iter().all(|image| image.path.file_name() == "Dockerfile")
         {

@@ -146,6 +146,7 @@ fn wants_name(path: &RepoPath) -> bool {
                 || name == "Pipfile"
                 || name == "Makefile"
                 || name == "justfile"
+                || name == "rust-toolchain"
                 || (!name.contains('.')
                     && (is_script_name(name) || folders(path).any(is_script_folder)))
         }

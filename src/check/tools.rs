@@ -1,8 +1,8 @@
-//! Tools of Node.js: those that scripts call and nobody declares, and package managers that pass over the lock.
+//! Tools: those that scripts and run commands call and nobody declares, and package managers that pass over the lock.
 
 use super::case::Case;
 use super::facts::manifest::App;
-use super::finding::Place;
+use super::finding::{Place, Severity};
 use super::language::Language;
 use crate::error::Result;
 
@@ -48,6 +48,22 @@ const PROGRAMS: [(&str, &[&str]); 38] = [
     ("webpack", &["webpack", "webpack-cli"]),
 ];
 
+/// The same of Python, in what is run.
+const PYTHON_PROGRAMS: [(&str, &[&str]); 12] = [
+    ("gunicorn", &["gunicorn"]),
+    ("uvicorn", &["uvicorn"]),
+    ("hypercorn", &["hypercorn"]),
+    ("daphne", &["daphne"]),
+    ("waitress-serve", &["waitress"]),
+    ("granian", &["granian"]),
+    ("celery", &["celery"]),
+    ("dramatiq", &["dramatiq"]),
+    ("rq", &["rq", "django-rq", "flask-rq2"]),
+    ("alembic", &["alembic", "flask-migrate"]),
+    ("arq", &["arq"]),
+    ("honcho", &["honcho"]),
+];
+
 /// The lock that each package manager writes.
 const LOCKS: [(&str, &[&str]); 4] = [
     ("npm", &["package-lock.json", "npm-shrinkwrap.json"]),
@@ -57,6 +73,8 @@ const LOCKS: [(&str, &[&str]); 4] = [
 ];
 
 pub fn judge(case: &mut Case<'_>) -> Result<()> {
+    judge_runs(case)?;
+    judge_lockless(case)?;
     let apps = || case.facts.apps.iter().filter(|app| app.language == Language::JavaScript);
     if apps().all(|app| app.dependencies.is_empty()) {
         return Ok(());
@@ -77,6 +95,95 @@ pub fn judge(case: &mut Case<'_>) -> Result<()> {
         case.mark("script-tool-undeclared", place, name)?;
     }
     judge_managers(case)
+}
+
+/// Servers and workers of Python that production starts, and that no manifest, lock or image has.
+fn judge_runs(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    let python = || facts.apps.iter().filter(|app| app.language == Language::Python);
+    let is_complete = python().any(|app| !app.dependencies.is_empty())
+        && python().all(|app| app.manifest.file_name() != "setup.py");
+    if !is_complete {
+        return Ok(());
+    }
+    let is_known = |package: &str| {
+        let quoted = format!("\"{package}\"");
+        let is_extra = |app: &App| {
+            let fastapi = app.find("fastapi").filter(|_| package == "uvicorn");
+            fastapi.is_some_and(|found| found.wanted.contains('['))
+                || package == "uvicorn" && app.find("fastapi-cli").is_some()
+        };
+        python().any(|app| app.find(package).is_some() || is_extra(app))
+            || case.sources.iter().any(|(path, source)| {
+                super::sources::is_lock_name(path.file_name()) && source.text.contains(&quoted)
+            })
+            || facts.images.iter().any(|image| {
+                let has = |found: &super::facts::image::Instruction| {
+                    matches!(found.name.as_str(), "RUN" | "FROM") && found.text.contains(package)
+                };
+                image.instructions.iter().any(has)
+            })
+    };
+    let mut missing: Vec<(Place, &str)> = Vec::new();
+    for step in facts.production().into_iter().flat_map(|run| &run.steps) {
+        let mut words = step.text.split_whitespace().filter(|word| !word.contains('='));
+        let mut program = words.next().unwrap_or_default();
+        if program == "exec" {
+            program = words.next().unwrap_or_default();
+        }
+        if program.starts_with("python") && words.next() == Some("-m") {
+            program = words.next().unwrap_or_default();
+        }
+        let program = program.rsplit('/').next().unwrap_or_default();
+        let Some((name, packages)) = PYTHON_PROGRAMS.iter().find(|(name, _)| *name == program)
+        else {
+            continue;
+        };
+        if !packages.iter().any(|package| is_known(package))
+            && !missing.iter().any(|(place, _)| *place == step.place)
+        {
+            missing.push((step.place.clone(), name));
+        }
+    }
+    for (place, name) in missing {
+        case.mark("run-tool-undeclared", place, name)?;
+    }
+    Ok(())
+}
+
+/// Images that install by a command which leaves the lock aside.
+fn judge_lockless(case: &mut Case<'_>) -> Result<()> {
+    const PASSING: [&str; 7] = [
+        "--skip-lock",
+        "--no-package-lock",
+        "--no-lockfile",
+        "npm update",
+        "poetry update",
+        "cargo update",
+        "yarn upgrade",
+    ];
+    let facts = case.facts;
+    let is_locked = facts.apps.iter().any(|app| app.lock.is_some());
+    let mut found: Vec<(Place, &str)> = Vec::new();
+    for image in facts.images.iter().filter(|image| is_locked && !image.is_of_editor()) {
+        for run in image.named("RUN") {
+            for (at, line) in run.text.lines().enumerate() {
+                let passing = PASSING.iter().find(|word| line.contains(*word)).copied();
+                // Cargo takes the lock of what it installs only where it is told to.
+                let installs = line.contains("cargo install")
+                    && line.contains("--path")
+                    && !run.text.contains("--locked")
+                    && !run.text.contains("--frozen");
+                let what = passing.or_else(|| installs.then_some("cargo install --path"));
+                let place = Place::line(image.path.clone(), run.line + at);
+                found.extend(what.map(|what| (place, what)));
+            }
+        }
+    }
+    for (place, what) in found {
+        case.mark_as("installs-past-lock", Severity::Risk, place, what)?;
+    }
+    Ok(())
 }
 
 /// The programs that a script's line calls, each without what sets variables before it.

@@ -127,7 +127,7 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
     }
     for image in &facts.images {
         let last = image.bases().last();
-        let found = last.and_then(|(from, base)| Some((from, engine(base)?)));
+        let found = last.and_then(|(from, base)| Some((from, engine(&image.resolve(base))?)));
         if let Some((from, (engine, version))) = found {
             backing.push(Backing { place: image.place(from), engine, version });
         }
@@ -138,11 +138,6 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
 
 /// A service that mounts its source is one to develop with, where something else says what production runs.
 pub fn settle(facts: &mut Facts) {
-    let is_for_production = |run: &Run| {
-        let is_service = matches!(run.role, Role::Web | Role::Worker);
-        let says = !matches!(run.kind, Kind::Compose | Kind::Manifest);
-        is_service && (says || run.stage == Stage::Production)
-    };
     if !facts.runs.iter().any(is_for_production) {
         return;
     }
@@ -151,28 +146,64 @@ pub fn settle(facts: &mut Facts) {
             run.stage = Stage::Development;
         }
     }
-    settle_images(facts);
 }
 
-/// An image that only services to develop with build is one to develop with, where another one is built for production.
-fn settle_images(facts: &mut Facts) {
-    let composed = || facts.runs.iter().filter(|run| run.kind == Kind::Compose);
-    let of_production: Vec<RepoPath> = composed()
+/// Whether it says what production runs; a command that reloads says that of no production.
+fn is_for_production(run: &Run) -> bool {
+    let is_service = matches!(run.role, Role::Web | Role::Worker);
+    let says = !matches!(run.kind, Kind::Compose | Kind::Manifest) && !is_for_development(run);
+    is_service && (says || run.stage == Stage::Production)
+}
+
+/// Whether its command is one to develop with.
+fn is_for_development(run: &Run) -> bool {
+    const WORDS: [&str; 11] = [
+        "--reload",
+        "nodemon",
+        "runserver",
+        "ts-node-dev",
+        "start:dev",
+        "run dev",
+        "yarn dev",
+        "fastapi dev",
+        "tsx watch",
+        "--watch",
+        "cargo watch",
+    ];
+    run.stage == Stage::Development || WORDS.iter().any(|word| run.main().contains(word))
+}
+
+/// An image that only compose builds, to develop with, is none of production's where another says what that runs.
+pub fn settle_images(facts: &mut Facts) {
+    let is_other = |run: &&Run| matches!(run.kind, Kind::Image | Kind::Procfile | Kind::Platform);
+    let production: Vec<Option<RepoPath>> = facts
+        .runs
+        .iter()
+        .filter(|run| run.role == Role::Web && is_for_production(run))
+        .filter(is_other)
+        .map(|run| run.image.clone())
+        .collect();
+    let built: Vec<RepoPath> = facts
+        .runs
+        .iter()
+        .filter(|run| run.kind == Kind::Compose && run.stage == Stage::Development)
+        .filter_map(|run| run.image.clone())
+        .collect();
+    let shipped: Vec<RepoPath> = facts
+        .runs
+        .iter()
         .filter(|run| run.stage == Stage::Production)
         .filter_map(|run| run.image.clone())
         .collect();
-    let is_other = |image: &RepoPath| {
-        let mut built = composed().filter(|run| run.image.as_ref() == Some(image)).peekable();
-        built.peek().is_some() && built.all(|run| run.stage == Stage::Development)
-    };
-    let others: Vec<RepoPath> = facts
-        .images
-        .iter()
-        .map(|image| image.path.clone())
-        .filter(|path| of_production.iter().any(|image| image != path) && is_other(path))
-        .collect();
     for run in facts.runs.iter_mut().filter(|run| run.kind == Kind::Image) {
-        if run.image.as_ref().is_some_and(|image| others.contains(image)) {
+        let Some(image) = run.image.clone() else { continue };
+        if run.stage != Stage::Any || !built.contains(&image) || shipped.contains(&image) {
+            continue;
+        }
+        // Production has another Dockerfile in the same folder, or starts something that stays as it is.
+        let is_beside = |other: &RepoPath| folder_of(other) == folder_of(&image);
+        let is_told = is_for_development(run) && production.iter().any(|it| *it != run.image);
+        if is_told || shipped.iter().any(is_beside) {
             run.stage = Stage::Development;
         }
     }

@@ -134,6 +134,28 @@ impl Image {
     }
 }
 
+impl Image {
+    /// A name with the defaults of the arguments in it that stand before the first stage.
+    #[must_use]
+    pub fn resolve(&self, name: &str) -> String {
+        let mut resolved = name.to_owned();
+        let arguments = self.instructions.iter().take_while(|found| found.name != "FROM");
+        for argument in arguments.filter(|found| found.name == "ARG") {
+            let Some((key, value)) = argument.text.split_once('=') else { continue };
+            let value = value.trim().trim_matches(['"', '\'']);
+            resolved =
+                resolved.replace(&format!("${{{key}}}"), value).replace(&format!("${key}"), value);
+        }
+        // `${NAME:-default}`
+        while let Some((before, rest)) = resolved.split_once("${") {
+            let Some((inner, after)) = rest.split_once('}') else { break };
+            let Some((_, default)) = inner.split_once(":-") else { break };
+            resolved = format!("{before}{default}{after}");
+        }
+        resolved
+    }
+}
+
 /// What a `FROM` names.
 fn base_of(from: &Instruction) -> Option<&str> {
     from.text.split_whitespace().find(|word| !word.starts_with("--"))

@@ -383,15 +383,17 @@ pub fn read_runtimes(sources: &Sources, facts: &mut Facts) {
     let mut found = Vec::new();
     let mut add = |place: Place, name: &str, text: &str| {
         if let Some((version, is_minimum)) = version(text) {
-            found.push(Runtime { place, name: name.to_owned(), version, is_minimum });
+            let others = Vec::new();
+            found.push(Runtime { place, name: name.to_owned(), version, is_minimum, others });
         }
     };
     for image in &facts.images {
         for (instruction, base) in image.bases() {
-            let (name, tag) = base.rsplit_once(':').unwrap_or((base, ""));
+            let base = image.resolve(base);
+            let (name, tag) = base.rsplit_once(':').unwrap_or((&base, ""));
             let last = name.rsplit('/').next().unwrap_or_default();
-            if ["python", "node", "rust"].contains(&last) {
-                add(image.place(instruction), last, tag);
+            if let Some((name, tag)) = runtime_of_image(last, tag) {
+                add(image.place(instruction), name, tag);
             }
         }
     }
@@ -445,7 +447,12 @@ pub fn read_runtimes(sources: &Sources, facts: &mut Facts) {
             }
         }
     }
+    read_toolchains(sources, facts, &mut add);
     for (path, node) in facts.documents(|path| path.file_name() == "package.json") {
+        if let Some(entry) = node.at(&["volta"]).and_then(|volta| volta.get("node")) {
+            let text = entry.value.text().unwrap_or_default();
+            add(Place::line(path.clone(), entry.line), "node", text);
+        }
         if let Some(entry) = node.at(&["engines"]).and_then(|engines| engines.get("node")) {
             add(
                 Place::line(path.clone(), entry.line),
@@ -455,6 +462,54 @@ pub fn read_runtimes(sources: &Sources, facts: &mut Facts) {
         }
     }
     facts.runtimes.extend(found);
+}
+
+/// What Rust's own file and Render's variables ask for.
+fn read_toolchains(sources: &Sources, facts: &Facts, add: &mut impl FnMut(Place, &str, &str)) {
+    if let Some(text) = sources.text("rust-toolchain")
+        && let Ok(path) = RepoPath::parse("rust-toolchain")
+    {
+        add(Place::line(path, 1), "rust", text.lines().next().unwrap_or_default());
+    }
+    for (path, node) in facts.documents(|path| path.as_str() == "rust-toolchain.toml") {
+        if let Some(entry) = node.at(&["toolchain"]).and_then(|it| it.get("channel")) {
+            let text = entry.value.text().unwrap_or_default();
+            add(Place::line(path.clone(), entry.line), "rust", text);
+        }
+    }
+    for (path, node) in facts.documents(|path| path.file_name() == "render.yaml") {
+        for service in node.at(&["services"]).map(Node::items).unwrap_or_default() {
+            for variable in service.at(&["envVars"]).map(Node::items).unwrap_or_default() {
+                let name = match variable.text_at(&["key"]) {
+                    Some("PYTHON_VERSION") => "python",
+                    Some("NODE_VERSION") => "node",
+                    _ => continue,
+                };
+                if let Some(entry) = variable.get("value") {
+                    let text = entry.value.text().unwrap_or_default();
+                    add(Place::line(path.clone(), entry.line), name, text);
+                }
+            }
+        }
+    }
+}
+
+/// The runtime that an image has, and the part of its tag that says the version.
+#[must_use]
+pub fn runtime_of_image<'t>(name: &str, tag: &'t str) -> Option<(&'static str, &'t str)> {
+    let runtime = match name {
+        "python" => "python",
+        "node" | "javascript-node" | "typescript-node" => "node",
+        "rust" => "rust",
+        // `uv:python3.13-bookworm`
+        "uv" => return tag.split_once("python").map(|(_, version)| ("python", version)),
+        _ => return None,
+    };
+    // An editor's image has its own version before: `1-3.12-bookworm`.
+    let rest = tag.split_once('-').filter(|(first, rest)| {
+        matches!(*first, "0" | "1" | "2" | "3" | "4" | "dev") && version(rest).is_some()
+    });
+    Some((runtime, rest.map_or(tag, |(_, rest)| rest)))
 }
 
 /// The first two numbers of a version, and whether it is only the lower end of a range.

@@ -8,6 +8,7 @@ pub mod manifest;
 pub mod pipeline;
 pub mod place;
 pub mod platform;
+mod provision;
 pub mod reach;
 pub mod run;
 mod script;
@@ -70,6 +71,8 @@ pub struct Runtime {
     pub version: (u32, Option<u32>),
     /// Whether it is a range, of which this is the lower end.
     pub is_minimum: bool,
+    /// The versions that are tried beside it, where it is one of several.
+    pub others: Vec<(u32, Option<u32>)>,
 }
 
 /// A step that leads to production.
@@ -124,9 +127,11 @@ impl Facts {
         script::read_make(sources, &mut facts);
         build::read(sources, &mut facts);
         script::expand(sources, &mut facts);
+        compose::settle_images(&mut facts);
         workflow::read(&mut facts);
         shell::read(sources, &mut facts);
         manifest::read_runtimes(sources, &mut facts);
+        provision::read(sources, &mut facts);
         setting::read(sources, &mut facts);
         facts.reach = Reach::find(sources, &facts);
         facts

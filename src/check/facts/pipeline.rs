@@ -52,15 +52,13 @@ fn read_travis(path: &RepoPath, node: &Node, found: &mut Pipeline) {
             found.backing.push(Backing {
                 place: Place::line(path.clone(), service.line),
                 engine: (*engine).to_owned(),
+                // Without one, it is that of Travis's machine, which only tells where another is named.
                 version: version(engine),
             });
         }
     }
     for (key, name) in [("python", "python"), ("node_js", "node"), ("rust", "rust")] {
-        // Several are tried for the sake of others; one is what the service has.
-        if let [one] = scalars(node.at(&[key])).as_slice() {
-            found.runtimes.extend(runtime(path, one, name, one.text().unwrap_or_default()));
-        }
+        found.runtimes.extend(read_several(path, name, &scalars(node.at(&[key]))));
     }
     read_scripts(path, node, found);
     if let Some(provider) = node.at(&["deploy"]).and_then(|deploy| deploy.get("provider")) {
@@ -129,16 +127,36 @@ pub fn read_image(path: &RepoPath, node: &Node, found: &mut Pipeline) {
     }
     let (name, tag) = text.rsplit_once(':').unwrap_or((text, ""));
     let last = name.rsplit('/').next().unwrap_or_default();
-    if ["python", "node", "rust"].contains(&last) {
+    if let Some((name, tag)) = super::manifest::runtime_of_image(last, tag) {
         let node = Node { line, ..Node::default() };
-        found.runtimes.extend(runtime(path, &node, last, tag));
+        found.runtimes.extend(runtime(path, &node, name, tag));
     }
 }
 
-fn runtime(path: &RepoPath, node: &Node, name: &str, text: &str) -> Option<Runtime> {
+/// A runtime by the text of its version.
+#[must_use]
+pub fn runtime(path: &RepoPath, node: &Node, name: &str, text: &str) -> Option<Runtime> {
     let (version, is_minimum) = super::manifest::version(text)?;
     let place = Place::line(path.clone(), node.line);
-    Some(Runtime { place, name: name.to_owned(), version, is_minimum })
+    Some(Runtime { place, name: name.to_owned(), version, is_minimum, others: Vec::new() })
+}
+
+/// The versions of a list that are tried one after another.
+#[must_use]
+pub fn read_several(path: &RepoPath, name: &str, nodes: &[&Node]) -> Vec<Runtime> {
+    let read = |node: &&Node| runtime(path, node, name, node.text().unwrap_or_default());
+    let mut found: Vec<Runtime> = nodes.iter().filter_map(read).collect();
+    // One that is no number, such as `lts/*`, may be any.
+    if found.len() < nodes.len() {
+        return Vec::new();
+    }
+    if found.len() > 1 {
+        let all: Vec<_> = found.iter().map(|runtime| runtime.version).collect();
+        for runtime in &mut found {
+            runtime.others.clone_from(&all);
+        }
+    }
+    found
 }
 
 fn read_scripts(path: &RepoPath, job: &Node, found: &mut Pipeline) {

@@ -102,12 +102,12 @@ fn read_jobs(path: &RepoPath, node: &Node, found: &mut Pipeline) {
         for step in steps {
             found.deliveries.extend(read_delivery(path, step));
             found.lines.extend(read_lines(path, step));
+            read_toolchain(path, step, found);
             for (key, name) in [("python-version", "python"), ("node-version", "node")] {
                 if let Some(entry) = step.at(&["with"]).and_then(|with| with.get(key))
                     && !(is_of_tool && name == "python")
                 {
-                    let found_here =
-                        read_runtime(path, name, key, entry.line, &entry.value, matrix);
+                    let found_here = read_runtime(path, name, entry.line, &entry.value, matrix);
                     found.runtimes.extend(found_here);
                 }
             }
@@ -132,27 +132,59 @@ fn installs_tool_only(steps: &[Node]) -> bool {
 fn read_runtime(
     path: &RepoPath,
     name: &str,
-    key: &str,
     line: usize,
     value: &Node,
     matrix: Option<&Node>,
-) -> Option<Runtime> {
-    let text = match value.text()? {
-        text if text.contains("${{") => {
-            // A matrix of one is a version like any other.
-            let list = matrix?.at(&[key]).or_else(|| matrix?.at(&[&key.replace('-', "_")]))?;
-            let [one] = list.items() else { return None };
-            one.text()?
-        }
-        text => text,
+) -> Vec<Runtime> {
+    let text = value.text().unwrap_or_default();
+    if text.contains("${{") {
+        return read_matrix(path, name, line, text, matrix);
+    }
+    let one = Node { line, ..value.clone() };
+    let several: Vec<&Node> =
+        if value.items().is_empty() { vec![&one] } else { value.items().iter().collect() };
+    super::pipeline::read_several(path, name, &several)
+}
+
+/// The versions of a matrix that `${{ matrix.… }}` names; a single one stands where it is used.
+fn read_matrix(
+    path: &RepoPath,
+    name: &str,
+    line: usize,
+    text: &str,
+    matrix: Option<&Node>,
+) -> Vec<Runtime> {
+    let key = text.split_once("matrix.").map_or("", |(_, rest)| rest);
+    let end = key.find(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
+    let key = &key[..end.unwrap_or(key.len())];
+    let Some(list) = matrix.and_then(|matrix| matrix.at(&[key])) else { return Vec::new() };
+    let items: Vec<&Node> = list.items().iter().collect();
+    let mut found = super::pipeline::read_several(path, name, &items);
+    if let [one] = found.as_mut_slice() {
+        one.place = Place::line(path.clone(), line);
+    }
+    found
+}
+
+/// The toolchain of Rust that a step installs.
+fn read_toolchain(path: &RepoPath, step: &Node, found: &mut Pipeline) {
+    let Some(uses) = step.get("uses") else { return };
+    let Some((action, tag)) = uses.value.text().and_then(|text| text.split_once('@')) else {
+        return;
     };
-    let (version, is_minimum) = super::manifest::version(text)?;
-    Some(Runtime {
-        place: Place::line(path.clone(), line),
-        name: name.to_owned(),
-        version,
-        is_minimum,
-    })
+    if !action.contains("toolchain") {
+        return;
+    }
+    let given = step.at(&["with"]).and_then(|with| with.get("toolchain"));
+    let (line, text) = match given {
+        Some(entry) => (entry.line, entry.value.text().unwrap_or_default()),
+        None if action == "dtolnay/rust-toolchain" => (uses.line, tag),
+        None => return,
+    };
+    let node = Node { line, ..Node::default() };
+    // `stable` is what everybody tests with; a day of `nightly` is no number.
+    let toolchain = super::pipeline::runtime(path, &node, "rust", text);
+    found.runtimes.extend(toolchain.filter(|it| it.version.0 == 1));
 }
 
 /// The lines that a step runs, here or on another machine.
