@@ -29,7 +29,7 @@ use crate::tree::RepoPath;
 /// so that the same tree gives the same answer.
 const BATCH: usize = 512;
 
-/// The rule that names imports: only files are parsed for it in which one may be undeclared.
+/// The rule that names imports: only files are parsed for it in which one may be undeclared, so it asks for no word.
 const IMPORTS: &str = "imports-package";
 
 /// So many lines a command has at most.
