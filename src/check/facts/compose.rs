@@ -125,7 +125,7 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
             }
         }
     }
-    for image in &facts.images {
+    for image in facts.images.iter().filter(|image| !image.is_of_editor()) {
         let last = image.bases().last();
         let found = last.and_then(|(from, base)| Some((from, engine(&image.resolve(base))?)));
         if let Some((from, (engine, version))) = found {
