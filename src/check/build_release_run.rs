@@ -37,7 +37,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.weigh(rule, Severity::Risk);
         }
     }
-    judge_reloading(case)?;
+    judge_reloading(case, &servers)?;
     judge_mounts(case, &servers)?;
     for run in facts.runs.iter().filter(|run| run.role == Role::Release && run.is_definition()) {
         case.mark("release-phase", run.place.clone(), &run.name)?;
@@ -63,6 +63,19 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     for place in unnamed_releases(case) {
         case.mark_as("release-without-name", severity, place, "")?;
     }
+    // A helper of tests, or of development, may compile as it likes.
+    let is_started = |path: &RepoPath| {
+        let of_manifest = |run: &&Run| run.kind == Kind::Manifest && run.name == "start";
+        let mut starts = facts.runs.iter().filter(of_manifest);
+        served(path)
+            || starts.any(|run| {
+                let mut words = run.main().split_whitespace();
+                words.any(|word| {
+                    format!("{}{}", run.folder, word.trim_start_matches("./")) == path.as_str()
+                })
+            })
+    };
+    case.drop_marks(|mark| mark.rule.id == "compiles-in-process" && !is_started(&mark.place.path));
     // What is compiled in cannot be given at the release.
     let baked: Vec<Place> = case.by("key-compiled-in").map(|mark| mark.place.clone()).collect();
     for place in baked {
@@ -72,10 +85,8 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
 }
 
 /// A server that the code itself starts, and that always reloads, where nothing else is run.
-fn judge_reloading(case: &mut Case<'_>) -> Result<()> {
+fn judge_reloading(case: &mut Case<'_>, servers: &[&Run]) -> Result<()> {
     let facts = case.facts;
-    let is_web = |run: &&Run| run.is_definition() && run.role == Role::Web;
-    let defined: Vec<&Run> = facts.runs.iter().filter(is_web).collect();
     let starts = |run: &&&Run, path: &RepoPath| {
         let main = run.main();
         let module = path.as_str().trim_end_matches(".py").replace('/', ".");
@@ -89,8 +100,8 @@ fn judge_reloading(case: &mut Case<'_>) -> Result<()> {
     let found: Vec<(Place, Severity)> = marks
         .filter(|mark| facts.reach.of(&mark.place.path) == Reached::Served)
         .filter_map(|mark| {
-            let started = defined.iter().filter(|run| starts(run, &mark.place.path)).count();
-            let severity = match (started, started == defined.len()) {
+            let started = servers.iter().filter(|run| starts(run, &mark.place.path)).count();
+            let severity = match (started, started == servers.len()) {
                 (_, true) => Severity::Violation,
                 (0, false) => return None,
                 (_, false) => Severity::Risk,

@@ -55,7 +55,9 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             continue;
         }
         // Beside one version, the place that names none is the one to mend.
-        let is_one_named = versions.len() == 2 && versions.contains("latest");
+        let named = uses.iter().filter(|(_, version)| version != "latest");
+        let tags: BTreeSet<&Option<String>> = named.map(|(it, _)| &it.version).collect();
+        let is_one_named = versions.len() == 2 && versions.contains("latest") && tags.len() == 1;
         for (backing, version) in uses {
             if rule == "service-version-open" && is_of_travis(backing) {
                 continue;
