@@ -9,9 +9,10 @@ use super::facts::run::{self, Kind, Role, Run, Stage};
 use super::facts::{compose, setting};
 use super::finding::{Place, Severity, Verdict};
 use super::language::Language;
-use super::sources::Part;
+use super::sources::{Part, folder_of};
 use super::unknown;
 use crate::error::Result;
+use crate::factor::Factor;
 use crate::tree::RepoPath;
 
 /// Tags that are moved on from release to release.
@@ -36,6 +37,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             case.weigh(rule, Severity::Risk);
         }
     }
+    judge_reloading(case, &servers)?;
     judge_mounts(case, &servers)?;
     for run in facts.runs.iter().filter(|run| run.role == Role::Release && run.is_definition()) {
         case.mark("release-phase", run.place.clone(), &run.name)?;
@@ -54,12 +56,87 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let is_of_others = !is_python && facts.apps.iter().any(App::serves);
     let served = |path: &RepoPath| !is_of_others && facts.reach.of(path) == Reached::Served;
     case.drop_marks(|mark| mark.rule.id == "writes-beside-code" && !served(&mark.place.path));
+    let is_broken =
+        case.verdict(Factor::BuildReleaseRun).is_some_and(|it| it.verdict != Verdict::Met);
+    // By itself it is no more than worth knowing.
+    let severity = if is_broken { Severity::Risk } else { Severity::Info };
+    for place in unnamed_releases(case) {
+        case.mark_as("release-without-name", severity, place, "")?;
+    }
+    // A helper of tests, or of development, may compile as it likes.
+    let is_started = |path: &RepoPath| {
+        let of_manifest = |run: &&Run| run.kind == Kind::Manifest && run.name == "start";
+        let mut starts = facts.runs.iter().filter(of_manifest);
+        served(path)
+            || starts.any(|run| {
+                let mut words = run.main().split_whitespace();
+                words.any(|word| {
+                    format!("{}{}", run.folder, word.trim_start_matches("./")) == path.as_str()
+                })
+            })
+    };
+    case.drop_marks(|mark| mark.rule.id == "compiles-in-process" && !is_started(&mark.place.path));
     // What is compiled in cannot be given at the release.
     let baked: Vec<Place> = case.by("key-compiled-in").map(|mark| mark.place.clone()).collect();
     for place in baked {
         case.mark("config-baked-in", place, "")?;
     }
     schema_at_start(case)
+}
+
+/// A server that the code itself starts, and that always reloads, where nothing else is run.
+fn judge_reloading(case: &mut Case<'_>, servers: &[&Run]) -> Result<()> {
+    let facts = case.facts;
+    let starts = |run: &&&Run, path: &RepoPath| {
+        let main = run.main();
+        let module = path.as_str().trim_end_matches(".py").replace('/', ".");
+        let mut words = main.split_whitespace();
+        main.contains("python")
+            && words.any(|word| {
+                word == module || word.ends_with(".py") && path.as_str().ends_with(word)
+            })
+    };
+    let marks = ["server-reloads", "debug-in-run"].into_iter().flat_map(|rule| case.by(rule));
+    let found: Vec<(Place, Severity)> = marks
+        .filter(|mark| facts.reach.of(&mark.place.path) == Reached::Served)
+        .filter_map(|mark| {
+            let started = servers.iter().filter(|run| starts(run, &mark.place.path)).count();
+            let severity = match (started, started == servers.len()) {
+                (_, true) => Severity::Violation,
+                (0, false) => return None,
+                (_, false) => Severity::Risk,
+            };
+            Some((mark.place.clone(), severity))
+        })
+        .collect();
+    for (place, severity) in found {
+        case.mark_as("run-reloads", severity, place, "")?;
+    }
+    Ok(())
+}
+
+/// What production's compose file builds without a name and a tag by which it can be started again.
+fn unnamed_releases(case: &Case<'_>) -> Vec<Place> {
+    let is_production =
+        |path: &RepoPath| compose::is_compose(path) && run::stage_of(path) == Stage::Production;
+    let mut places = Vec::new();
+    for (path, node) in case.facts.documents(is_production) {
+        for service in node.at(&["services"]).map(Node::entries).unwrap_or_default() {
+            let is_run = case.facts.runs.iter().any(|run| {
+                run.kind == Kind::Compose
+                    && run.place.path == *path
+                    && run.name == service.key
+                    && run.role == Role::Web
+            });
+            let Some(build) = service.value.get("build").filter(|_| is_run) else { continue };
+            let image = service.value.get("image");
+            let name = image.and_then(|image| image.value.text()).unwrap_or_default();
+            if !name.contains([':', '$', '@']) {
+                places.push(Place::line(path.clone(), image.map_or(build.line, |it| it.line)));
+            }
+        }
+    }
+    places
 }
 
 /// Source that is mounted where production runs; where nothing says how to run without it, that is the only way.
@@ -236,6 +313,9 @@ fn judge_copies(case: &mut Case<'_>, image: &Image, varying: &Varying) -> Result
             case.mark("image-carries-environments", image.place(copy), "")?;
             carries = true;
         }
+        if copies_all(image, copy) && takes_env_file(case, image) {
+            case.mark("image-takes-env-file", image.place(copy), "")?;
+        }
         if takes(&varying.keys) {
             case.mark("image-copies-config", image.place(copy), "")?;
         }
@@ -259,6 +339,63 @@ fn judge_copies(case: &mut Case<'_>, image: &Image, varying: &Varying) -> Result
     Ok(())
 }
 
+/// Whether an instruction copies the whole folder into what the image is in the end.
+fn copies_all(image: &Image, copy: &Instruction) -> bool {
+    let is_last = image.last_stage().any(|it| it.line == copy.line);
+    let mut words = copy.text.split_whitespace().filter(|word| !word.starts_with("--"));
+    is_last && !copy.text.contains("--from=") && matches!(words.next(), Some("." | "./"))
+}
+
+/// Whether a `.env` is used in the folder that an image is built from, and nothing leaves it out.
+fn takes_env_file(case: &Case<'_>, image: &Image) -> bool {
+    let facts = case.facts;
+    if run::stage_of(&image.path) == Stage::Development {
+        return false;
+    }
+    let of_image =
+        |run: &&Run| run.kind == Kind::Compose && run.image.as_ref() == Some(&image.path);
+    let mut contexts: Vec<&str> =
+        facts.runs.iter().filter(of_image).map(|run| run.folder.as_str()).collect();
+    if contexts.is_empty() {
+        contexts.push(folder_of(&image.path));
+    }
+    let is_kept_out = case.sources.iter().any(|(path, source)| {
+        let leaves_out = |line: &str| {
+            let pattern = line.trim().trim_start_matches('/').trim_start_matches("**/");
+            !pattern.is_empty() && super::dependencies::fits(pattern, ".env")
+        };
+        path.file_name().ends_with(".dockerignore") && source.text.lines().any(leaves_out)
+    });
+    let is_listed = |node: &Node| {
+        let is_own = |text: &str| matches!(text, ".env" | "./.env");
+        node.text().is_some_and(is_own)
+            || node
+                .items()
+                .iter()
+                .any(|item| item.text().or_else(|| item.text_at(&["path"])).is_some_and(is_own))
+    };
+    let is_given = || {
+        facts.documents(compose::is_compose).any(|(path, node)| {
+            let services = node.at(&["services"]).map(Node::entries).unwrap_or_default();
+            contexts.contains(&folder_of(path))
+                && services.iter().any(|service| {
+                    service.value.get("env_file").is_some_and(|it| is_listed(&it.value))
+                })
+        })
+    };
+    // Where an example stands that people are to copy, and a library that reads the copy.
+    let is_read = || {
+        let readers = ["dotenv", "python-dotenv", "dotenvy", "python-decouple", "django-environ"];
+        facts.declares(&readers)
+            && facts.settings.iter().any(|it| {
+                it.origin == setting::Origin::Example
+                    && it.place.path.file_name().starts_with(".env.")
+                    && contexts.contains(&folder_of(&it.place.path))
+            })
+    };
+    !is_kept_out && (is_given() || is_read())
+}
+
 /// The folders of the repository that an instruction copies by their names, with `/` at their end.
 fn copied_folders(image: &Image, copy: &Instruction) -> Vec<String> {
     let mut words: Vec<&str> = copy.text.split_whitespace().collect();
@@ -268,7 +405,7 @@ fn copied_folders(image: &Image, copy: &Instruction) -> Vec<String> {
     }
     let paths = words.iter().map(|word| word.trim_start_matches("./").trim_matches('/'));
     let own = paths.filter(|path| !path.is_empty() && *path != "." && !path.starts_with("--"));
-    let beside = super::sources::folder_of(&image.path);
+    let beside = folder_of(&image.path);
     own.flat_map(|name| [format!("{name}/"), format!("{beside}{name}/")]).collect()
 }
 
@@ -305,7 +442,6 @@ fn compose_bases<'c>(case: &'c Case<'_>) -> impl Iterator<Item = &'c Run> {
 
 /// Whether both are the same service, in files of one folder.
 fn is_beside(base: &Run, run: &Run) -> bool {
-    use super::sources::folder_of;
     run.name == base.name && folder_of(&run.place.path) == folder_of(&base.place.path)
 }
 

@@ -211,6 +211,9 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     {
         case.mark("undeclared-import", Place::line(path, line), &package)?;
     }
+    for (place, engine) in undriven(case) {
+        case.mark("driver-undeclared", place, engine)?;
+    }
     tools::judge(case)?;
     let called = called_programs(case);
     weigh_tools(case, |line| names_program(line, &called));
@@ -356,7 +359,10 @@ fn find_ignoring(case: &Case<'_>, app: &App) -> Vec<(RepoPath, usize, String)> {
             }
         }
     }
-    // A list of every manager's locks is no news of the ones that nobody uses here.
+    // A list of every manager's locks is no news of the ones that nobody uses here; two may be.
+    if found.len() == 2 {
+        return found;
+    }
     let usual = lock_names(app.language)
         .iter()
         .find(|name| found.iter().any(|ignored| ignored.2 == **name));
@@ -426,7 +432,7 @@ fn installs_without(image: &Image, manifest: &Instruction, lock: &RepoPath) -> b
 }
 
 /// Whether a name is one that a pattern with stars means.
-fn fits(pattern: &str, name: &str) -> bool {
+pub fn fits(pattern: &str, name: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(left) = name.strip_prefix(start) else { return false };
     let ends = left.char_indices().map(|(at, _)| at).chain([left.len()]);
@@ -658,6 +664,45 @@ fn find_undeclared_modules(case: &Case<'_>) -> Vec<(RepoPath, usize, String)> {
     let local = local_names(case);
     let undeclared = found.into_iter().filter(|(.., module)| !local.contains(*module));
     undeclared.map(|(path, line, package, _)| (path, line, package.to_owned())).collect()
+}
+
+/// The engines of settings for which nothing declares a driver, by whatever name.
+fn undriven(case: &Case<'_>) -> Vec<(Place, &'static str)> {
+    const DRIVERS: [(&str, &str, &[&str]); 2] = [
+        ("postgres", "PostgreSQL", &["psycopg", "asyncpg", "pg8000", "aiopg", "postgres", "\"pg"]),
+        ("mysql", "MySQL", &["mysql", "mariadb", "asyncmy"]),
+    ];
+    let facts = case.facts;
+    if !case.has("server-engine") || facts.apps.iter().any(|app| app.dependencies.is_empty()) {
+        return Vec::new();
+    }
+    let installs = |path: &RepoPath| {
+        let name = path.file_name();
+        is_requirements(path)
+            || is_lock_name(name)
+            || super::sources::is_image_name(name)
+            || matches!(name, "setup.py" | "setup.cfg" | "environment.yml" | "environment.yaml")
+            || facts.apps.iter().any(|app| app.manifest == *path)
+    };
+    let texts: Vec<&str> = case
+        .sources
+        .iter()
+        .filter(|(path, _)| installs(path))
+        .map(|(_, source)| source.text.as_str())
+        .collect();
+    let found = case.by("server-engine").filter_map(|mark| {
+        let source = case.sources.get(&mark.place.path)?;
+        let said = line(&source.text, mark.place.line);
+        let (_, engine, names) = DRIVERS.iter().find(|(word, ..)| {
+            said.contains(word)
+                || *word == "postgres" && (said.contains("'pg'") || said.contains("\"pg\""))
+        })?;
+        let is_declared = names.iter().any(|name| texts.iter().any(|text| text.contains(name)));
+        let is_served = facts.reach.of(&mark.place.path) == Reached::Served
+            || folder_of(&mark.place.path).ends_with("settings/");
+        (!is_declared && is_served).then(|| (mark.place.clone(), *engine))
+    });
+    found.collect()
 }
 
 /// `@scope/name` of `@scope/name/file`, `name` of `name/file`.

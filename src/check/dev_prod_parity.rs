@@ -55,7 +55,9 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
             continue;
         }
         // Beside one version, the place that names none is the one to mend.
-        let is_one_named = versions.len() == 2 && versions.contains("latest");
+        let named = uses.iter().filter(|(_, version)| version != "latest");
+        let tags: BTreeSet<&Option<String>> = named.map(|(it, _)| &it.version).collect();
+        let is_one_named = versions.len() == 2 && versions.contains("latest") && tags.len() == 1;
         for (backing, version) in uses {
             if rule == "service-version-open" && is_of_travis(backing) {
                 continue;
@@ -194,6 +196,15 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
     for place in dialects(case) {
         case.mark("engines-differ", place, "")?;
     }
+    // Where the code itself chooses between two modules, that says it all.
+    let switched: Vec<Place> = case.by("engine-by-switch").map(|it| it.place.clone()).collect();
+    let is_switched = !switched.is_empty();
+    for place in switched {
+        case.mark("engines-differ", place, "")?;
+    }
+    if is_switched {
+        return Ok(());
+    }
     let is_database = |backing: &Backing| {
         matches!(
             backing.engine.as_str(),
@@ -201,7 +212,7 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         )
     };
     let is_driven = facts.declares(&SERVER_DRIVERS);
-    let other = is_driven || !facts.backing.is_empty();
+    let other = is_driven || !facts.backing.is_empty() || case.has("server-engine");
     let is_replaced = super::backing_services::has_variable(case)
         || case.has("server-engine")
         // What compose starts beside it, and the driver for that, are there for the sake of production.
@@ -228,6 +239,11 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         found.retain(|place| !is_by_hand(place));
     }
     let is_found = !found.is_empty();
+    if !is_found && is_driven {
+        for place in offered_urls(case) {
+            case.mark_as("engines-differ", Severity::Risk, place, "")?;
+        }
+    }
     let found = found.into_iter().map(|place| narrow(case, place, &["sqlite"]));
     for place in found.chain(switches).collect::<Vec<_>>() {
         case.mark("engines-differ", place, "")?;
@@ -297,6 +313,17 @@ fn server_urls(case: &Case<'_>) -> Vec<Place> {
         Some(Place::line(place.path.clone(), at))
     });
     read.collect()
+}
+
+/// The lines of an example of `.env` that give people a `SQLite` file to develop with.
+fn offered_urls(case: &Case<'_>) -> Vec<Place> {
+    let is_such = |setting: &&Setting| {
+        matches!(setting.origin, Origin::Example | Origin::Env)
+            && setting.name.ends_with("DATABASE_URL")
+            && setting.value.trim_matches(['"', '\'']).starts_with("sqlite")
+    };
+    let found = case.facts.settings.iter().filter(is_such);
+    found.map(|setting| setting.place.clone()).collect()
 }
 
 /// Files of configuration in which one environment has `SQLite` and another something else.

@@ -3,7 +3,7 @@
 use super::image::{Image, Instruction, exec_form};
 use super::run::{Kind, Role, Run, Stage};
 use super::{Backing, Facts};
-use crate::check::document::{Node, Value};
+use crate::check::document::{self, Node, Value};
 use crate::check::finding::Place;
 use crate::check::sources::{Part, Sources, folder_of};
 use crate::tree::RepoPath;
@@ -125,7 +125,8 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
             }
         }
     }
-    for image in &facts.images {
+    backing.extend(tested(sources, &backing));
+    for image in facts.images.iter().filter(|image| !image.is_of_editor()) {
         let last = image.bases().last();
         let found = last.and_then(|(from, base)| Some((from, engine(&image.resolve(base))?)));
         if let Some((from, (engine, version))) = found {
@@ -134,6 +135,26 @@ pub fn read(sources: &Sources, facts: &mut Facts) {
     }
     facts.runs.extend(runs);
     facts.backing.extend(backing);
+}
+
+/// The services that tests start by compose, as far as the app is started beside them too.
+fn tested(sources: &Sources, started: &[Backing]) -> Vec<Backing> {
+    let is_such = |path: &RepoPath, part: Part| part == Part::Test && is_compose(path);
+    let mut found = Vec::new();
+    for (path, source) in sources.iter().filter(|(path, source)| is_such(path, source.part)) {
+        let nodes = document::read(path.file_name(), &source.text).unwrap_or_default();
+        for node in &nodes {
+            let services = node.at(&["services"]).map(Node::entries).unwrap_or_default();
+            found.extend(services.iter().filter_map(|service| {
+                let image = service.value.get("image")?;
+                let (engine, version) = engine(image.value.text()?)?;
+                let is_known = started.iter().any(|known| known.engine == engine);
+                let place = Place::line(path.clone(), image.line);
+                is_known.then_some(Backing { place, engine, version })
+            }));
+        }
+    }
+    found
 }
 
 /// A service that mounts its source is one to develop with, where something else says what production runs.
