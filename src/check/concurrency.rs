@@ -68,10 +68,30 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         .collect();
     let declares =
         case.has("process-type") || facts.runs.iter().any(super::facts::run::Run::is_definition);
+    let changes = |place: &Place| !is_safe_to_repeat(case, place);
+    let migrating: Vec<Place> = migrating.into_iter().filter(changes).collect();
     for place in migrating.into_iter().filter(|_| declares) {
         case.mark("migrates-at-every-start", place, "")?;
     }
     Ok(())
+}
+
+/// Whether it only makes what is not there yet, so that a second process finds it done.
+fn is_safe_to_repeat(case: &Case<'_>, place: &Place) -> bool {
+    let Some(source) = case.sources.get(&place.path) else { return false };
+    let own = numbered(&source.text).skip(place.line.saturating_sub(1));
+    let text: Vec<&str> =
+        own.take_while(|(number, _)| *number <= place.end_line).map(|(_, line)| line).collect();
+    let text = text.join(" ").to_lowercase();
+    // Who makes an index asks first whether there is one.
+    let is_guarded = || {
+        let above = numbered(&source.text).skip(place.line.saturating_sub(16)).take(15);
+        above.map(|(_, line)| line).any(|line| line.contains("exists"))
+    };
+    ["create_all", "if not exists", "ifnotexists", "generate_schemas", "create_tables"]
+        .iter()
+        .any(|word| text.contains(word))
+        || text.contains("indices") && is_guarded()
 }
 
 /// What is wrong in a web process is a worker's own business, and the other way round.

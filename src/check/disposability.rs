@@ -25,6 +25,10 @@ const GRACEFUL: [&str; 11] = [
 pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let facts = case.facts;
     let handles = case.has("handles-sigterm");
+    // A worker has no requests.
+    if !case.has("no-sigterm-handler") {
+        case.drop_marks(|mark| mark.rule.id == "exits-with-requests");
+    }
     if handles {
         case.drop_marks(|mark| {
             matches!(mark.rule.id.as_str(), "no-sigterm-handler" | "job-not-given-back")
@@ -99,6 +103,9 @@ fn shell_places(run: &Run) -> Vec<Place> {
         return run.steps.last().map(|step| step.place.clone()).into_iter().collect();
     }
     let last = run.steps.last().filter(is_elsewhere).map(|step| step.place.clone());
+    if run.steps.len() == 1 && goes_through_script(run) && last.is_some() {
+        return last.into_iter().collect();
+    }
     std::iter::once(first.unwrap_or_else(|| run.place.clone())).chain(last).collect()
 }
 
@@ -166,11 +173,12 @@ fn hides_signals(run: &Run) -> bool {
         let is_unit = run.place.path.file_name().ends_with(".service");
         return goes_through_script(run) && run.steps.len() > 1 && !is_unit;
     }
+    // A script stays until its last command has ended.
+    if goes_through_script(run) {
+        return true;
+    }
     // A shell that has one command to run becomes it; one with several waits for the last.
     let is_several = run.steps.len() > 1;
-    if goes_through_script(run) {
-        return is_several;
-    }
     run.is_shell && (is_several || run.through.is_empty() && run.kind == Kind::Image)
 }
 

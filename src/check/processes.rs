@@ -81,11 +81,15 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         });
         let places = match around {
             // What a variable replaces, is replaced as a whole.
-            Some(whole) if severity == Severity::Risk && !is_indented(case, whole) => {
+            Some(whole)
+                if severity == Severity::Risk
+                    && !is_indented(case, whole)
+                    && is_replaced(case, whole) =>
+            {
                 vec![whole.clone()]
             }
             Some(_) => file_beside(case, &place).into_iter().chain([place]).collect(),
-            None => vec![narrow(case, place)],
+            None => vec![file_named(case, &place).unwrap_or_else(|| narrow(case, place))],
         };
         for place in places {
             case.mark_as("data-in-file", severity, place, "")?;
@@ -115,6 +119,13 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         let roots: Vec<Place> = case.by("media-root").map(|mark| mark.place.clone()).collect();
         for place in roots {
             case.mark("media-on-disk", place, "")?;
+        }
+        // The first of each module stands for the others.
+        let mut fields: Vec<Place> = case.by("file-field").map(|mark| mark.place.clone()).collect();
+        fields.sort_by(|one, other| (&one.path, one.line).cmp(&(&other.path, other.line)));
+        fields.dedup_by(|one, other| one.path == other.path);
+        for place in fields {
+            case.mark("field-on-disk", place, "")?;
         }
     }
     drop_unused_helpers(case);
@@ -178,6 +189,33 @@ fn text_at<'t>(case: &'t Case<'_>, place: &Place) -> &'t str {
 /// Whether it stands in a branch or a class, and not at the top of its module.
 fn is_indented(case: &Case<'_>, place: &Place) -> bool {
     text_at(case, place).starts_with([' ', '\t'])
+}
+
+/// Whether the module that sets Django's databases changes them further on.
+fn is_replaced(case: &Case<'_>, whole: &Place) -> bool {
+    let Some(source) = case.sources.get(&whole.path) else { return false };
+    let words = ["DATABASES", "import *", "locals()", "django_heroku"];
+    numbered(&source.text)
+        .skip(whole.end_line)
+        .any(|(_, line)| words.iter().any(|word| line.contains(word)))
+}
+
+/// Where the module says which file it is that a client opens by the name of a variable.
+fn file_named(case: &Case<'_>, client: &Place) -> Option<Place> {
+    let source = case.sources.get(&client.path)?;
+    let (_, arguments) = line(&source.text, client.line).rsplit_once('(')?;
+    let name = arguments.split([',', ')', ';']).next()?.trim().trim_start_matches('&');
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(is_word) {
+        return None;
+    }
+    let is_file = |text: &str| [".db", ".sqlite"].iter().any(|ending| text.contains(ending));
+    let (number, _) = numbered(&source.text).find(|(_, line)| {
+        line.split_once('=').is_some_and(|(left, right)| {
+            is_file(right) && left.split(|c| !is_word(c)).any(|word| word == name)
+        })
+    })?;
+    Some(Place::line(client.path.clone(), number))
 }
 
 /// Where the file of a database is named, beside its engine.
