@@ -59,7 +59,30 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     for place in baked {
         case.mark("config-baked-in", place, "")?;
     }
+    judge_compilers(case);
     schema_at_start(case)
+}
+
+/// A compiler that is loaded at the start, where that is the file that something starts.
+fn judge_compilers(case: &mut Case<'_>) {
+    let facts = case.facts;
+    let webs = || facts.runs.iter().filter(|run| run.role == Role::Web);
+    let is_defined = webs().any(Run::is_definition);
+    let commands: Vec<&str> =
+        webs().filter(|run| run.is_definition() || !is_defined).map(Run::main).collect();
+    let is_started = |path: &RepoPath| {
+        let name = path.file_name();
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        commands.iter().any(|command| {
+            let mut words = command.split_whitespace();
+            words.any(|word| {
+                let word = word.trim_start_matches("./");
+                let last = word.rsplit('/').next().unwrap_or_default();
+                last == name || last == stem || word == "." && stem == "index"
+            })
+        })
+    };
+    case.drop_marks(|mark| mark.rule.id == "compiles-at-start" && !is_started(&mark.place.path));
 }
 
 /// Source that is mounted where production runs; where nothing says how to run without it, that is the only way.
