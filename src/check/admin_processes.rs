@@ -203,7 +203,7 @@ fn find_scripts(case: &Case<'_>) -> Vec<RepoPath> {
         .collect()
 }
 
-/// Where TypeORM's own file, or an example of it, has the schema made, and the call that does so; without a migration.
+/// Where the file of `TypeORM`, or an example of it, has the schema made, and the call that does so; without a migration.
 fn find_synchronized(case: &Case<'_>) -> Vec<Place> {
     let facts = case.facts;
     if !facts.declares(&["typeorm"]) || case.sources.paths().any(is_migration_file) {
