@@ -93,6 +93,15 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     if let Some(place) = find_written_down(case) {
         case.mark("task-command", place, "the migration")?;
     }
+    for place in find_synchronized(case) {
+        if case.by("schema-at-start").any(|mark| mark.place == place) {
+            continue;
+        }
+        case.mark("schema-at-start", place, "")?;
+    }
+    for place in find_other_settings(case) {
+        case.mark("task-other-settings", place, "")?;
+    }
     if !case.has("schema-at-start")
         && let Some((path, tool)) = find_migrations(case)
     {
@@ -194,6 +203,93 @@ fn find_scripts(case: &Case<'_>) -> Vec<RepoPath> {
         .collect()
 }
 
+/// Where the file of `TypeORM`, or an example of it, has the schema made, and the call that does so; without a migration.
+fn find_synchronized(case: &Case<'_>) -> Vec<Place> {
+    let facts = case.facts;
+    if !facts.declares(&["typeorm"]) || case.sources.paths().any(is_migration_file) {
+        return Vec::new();
+    }
+    let says = |line: &str| {
+        let line = line.trim_start().trim_end_matches([',', ' ']);
+        let (key, value) = line.split_once([':', '=']).unwrap_or_default();
+        let is_key =
+            matches!(key.trim().trim_matches(['"', '\'']), "synchronize" | "autoSchemaSync");
+        is_key && value.trim() == "true"
+    };
+    let mut found = Vec::new();
+    for (path, source) in case.sources.named(|name| name.starts_with("ormconfig.")) {
+        // Another connection of it, for production, may not.
+        let is_chosen = ["synchronize: false", "synchronize\": false"]
+            .iter()
+            .any(|other| source.text.contains(other));
+        let lines = numbered(&source.text).filter(|(_, line)| !is_chosen && says(line));
+        found.extend(lines.map(|(number, _)| Place::line(path.clone(), number)));
+    }
+    let of_variables = facts.settings.iter().filter(|setting| {
+        setting.name == "TYPEORM_SYNCHRONIZE" && setting.value.eq_ignore_ascii_case("true")
+    });
+    found.extend(of_variables.map(|setting| setting.place.clone()));
+    if found.is_empty() {
+        return found;
+    }
+    // Without arguments both take what stands in that file.
+    for (path, source, _) in case.sources.code() {
+        if facts.reach.of(path) != Reached::Served {
+            continue;
+        }
+        let calls = numbered(&source.text).filter(|(_, line)| {
+            ["TypeOrmModule.forRoot()", "createConnection()", "createConnections()"]
+                .iter()
+                .any(|call| line.contains(call))
+                && !line.trim_start().starts_with('/')
+        });
+        found.extend(calls.map(|(number, _)| Place::line(path.clone(), number)));
+    }
+    found
+}
+
+/// Where manage.py names another module of settings than the server's entry point, and nothing sets the variable for both.
+fn find_other_settings(case: &Case<'_>) -> Vec<Place> {
+    const VARIABLE: &str = "DJANGO_SETTINGS_MODULE";
+    let facts = case.facts;
+    let is_set = facts.settings.iter().any(|setting| setting.name == VARIABLE)
+        || facts.runs.iter().flat_map(|run| &run.steps).any(|step| step.text.contains(VARIABLE));
+    let mut found = Vec::new();
+    if is_set {
+        return found;
+    }
+    let named = |path: &RepoPath| {
+        let text = case.sources.text(path.as_str())?;
+        let mut lines = numbered(text)
+            .filter(|(_, line)| line.contains(VARIABLE) && !line.trim_start().starts_with('#'));
+        let (number, line) = lines.next()?;
+        // One that is chosen is chosen for both.
+        let (None, Some((_, value))) =
+            (lines.next(), line.split_once(',').or_else(|| line.split_once("] =")))
+        else {
+            return None;
+        };
+        let value = value.trim().trim_end_matches(')').trim();
+        let module = ['"', '\''].iter().find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q))?;
+        Some((number, module.to_owned()))
+    };
+    for (path, _) in case.sources.named(|name| name == "manage.py") {
+        let Some((number, module)) = named(path) else { continue };
+        let folder = super::sources::folder_of(path);
+        let entries = case.sources.named(|name| matches!(name, "wsgi.py" | "asgi.py"));
+        let mut others: Vec<Place> = Vec::new();
+        for (entry, _) in entries.filter(|(entry, _)| entry.as_str().starts_with(folder)) {
+            let other = named(entry).filter(|(_, other)| *other != module);
+            others.extend(other.map(|(number, _)| Place::line(entry.clone(), number)));
+        }
+        if !others.is_empty() {
+            found.push(Place::line(path.clone(), number));
+            found.append(&mut others);
+        }
+    }
+    found
+}
+
 /// Where a pipeline or a script migrates by a tool of its own, as a person would by hand.
 fn find_written_down(case: &Case<'_>) -> Option<Place> {
     let says = |text: &str| {
@@ -238,16 +334,19 @@ fn find_migrations(case: &Case<'_>) -> Option<(RepoPath, &'static str)> {
     let facts = case.facts;
     let is_known = |name: &str| facts.apps.iter().any(|app| app.find(name).is_some());
     let (_, tool) = TOOLS.iter().find(|(package, _)| is_known(package))?;
-    let is_migration = |path: &&RepoPath| {
-        let is_in = super::sources::folders(path)
-            .any(|folder| folder == "migrations" || folder == "migration");
-        is_in && [".sql", ".ts", ".js", ".py"].iter().any(|end| path.file_name().ends_with(end))
-    };
     let is_configured =
         |path: &&RepoPath| CONFIGURED.iter().any(|name| path.file_name().starts_with(name));
     let mut paths = case.sources.paths();
-    let found = paths.find(is_migration).or_else(|| case.sources.paths().find(is_configured));
+    let found = paths
+        .find(|path| is_migration_file(path))
+        .or_else(|| case.sources.paths().find(is_configured));
     Some((found?.clone(), *tool))
+}
+
+fn is_migration_file(path: &RepoPath) -> bool {
+    let mut folders = super::sources::folders(path);
+    folders.any(|folder| folder == "migrations" || folder == "migration")
+        && [".sql", ".ts", ".js", ".py"].iter().any(|end| path.file_name().ends_with(end))
 }
 
 /// What a release needs to migrate, and the image has not: the files, or the tool.

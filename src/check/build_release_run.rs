@@ -63,24 +63,12 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     for place in unnamed_releases(case) {
         case.mark_as("release-without-name", severity, place, "")?;
     }
-    // A helper of tests, or of development, may compile as it likes.
-    let is_started = |path: &RepoPath| {
-        let of_manifest = |run: &&Run| run.kind == Kind::Manifest && run.name == "start";
-        let mut starts = facts.runs.iter().filter(of_manifest);
-        served(path)
-            || starts.any(|run| {
-                let mut words = run.main().split_whitespace();
-                words.any(|word| {
-                    format!("{}{}", run.folder, word.trim_start_matches("./")) == path.as_str()
-                })
-            })
-    };
-    case.drop_marks(|mark| mark.rule.id == "compiles-in-process" && !is_started(&mark.place.path));
     // What is compiled in cannot be given at the release.
     let baked: Vec<Place> = case.by("key-compiled-in").map(|mark| mark.place.clone()).collect();
     for place in baked {
         case.mark("config-baked-in", place, "")?;
     }
+    judge_compilers(case);
     schema_at_start(case)
 }
 
@@ -137,6 +125,28 @@ fn unnamed_releases(case: &Case<'_>) -> Vec<Place> {
         }
     }
     places
+}
+
+/// A compiler that is loaded at the start, where that is the file that something starts.
+fn judge_compilers(case: &mut Case<'_>) {
+    let facts = case.facts;
+    let webs = || facts.runs.iter().filter(|run| run.role == Role::Web);
+    let is_defined = webs().any(Run::is_definition);
+    let commands: Vec<&str> =
+        webs().filter(|run| run.is_definition() || !is_defined).map(Run::main).collect();
+    let is_started = |path: &RepoPath| {
+        let name = path.file_name();
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        commands.iter().any(|command| {
+            let mut words = command.split_whitespace();
+            words.any(|word| {
+                let word = word.trim_start_matches("./");
+                let last = word.rsplit('/').next().unwrap_or_default();
+                last == name || last == stem || word == "." && stem == "index"
+            })
+        })
+    };
+    case.drop_marks(|mark| mark.rule.id == "compiles-at-start" && !is_started(&mark.place.path));
 }
 
 /// Source that is mounted where production runs; where nothing says how to run without it, that is the only way.

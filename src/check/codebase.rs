@@ -99,17 +99,13 @@ fn find_artifacts(case: &Case<'_>) -> Vec<(RepoPath, &'static str, String)> {
     let mut found: Vec<(RepoPath, &'static str, String)> = Vec::new();
     for path in case.sources.tracked_paths() {
         let made = folders(path).find(|folder| MADE_BY_TOOLS.contains(folder));
-        let compiled =
-            folders(path).next().filter(|folder| *folder == "dist" || *folder == "target");
-        let is_compiled = compiled.is_some_and(|folder| {
-            let below = path.as_str().trim_start_matches(folder).trim_start_matches('/');
-            let source = format!("src/{}", below.replace(".js", ".ts"));
-            folder == "target" && case.sources.has("Cargo.toml") || case.sources.has(&source)
-        });
-        let what = made.or(compiled.filter(|_| is_compiled));
+        let what = made.or_else(|| find_output(case, path));
         if let Some(folder) = what {
-            if !found.iter().any(|(_, rule, what)| *rule == "tracked-artifact" && what == folder) {
-                found.push((path.clone(), "tracked-artifact", folder.to_owned()));
+            let mut before = found.iter_mut();
+            match before.find(|(_, rule, what)| *rule == "tracked-artifact" && what == folder) {
+                Some(first) if !is_entry(&first.0) && is_entry(path) => first.0 = path.clone(),
+                Some(_) => {}
+                None => found.push((path.clone(), "tracked-artifact", folder.to_owned())),
             }
         } else if DATABASES.iter().any(|end| path.file_name().ends_with(end))
             && super::sources::part_of(path) == super::sources::Part::Service
@@ -118,6 +114,38 @@ fn find_artifacts(case: &Case<'_>) -> Vec<(RepoPath, &'static str, String)> {
         }
     }
     found
+}
+
+/// The folder of a compiler's output that a file is in, with the source that it was made from beside it.
+fn find_output<'p>(case: &Case<'_>, path: &'p RepoPath) -> Option<&'p str> {
+    let whole = path.as_str();
+    let folder = folders(path)
+        .find(|folder| matches!(*folder, "dist" | "build" | "out" | "lib" | "target"))?;
+    if folder == "target" {
+        return (whole.starts_with("target/") && case.sources.has("Cargo.toml")).then_some(folder);
+    }
+    let stem = whole.strip_suffix(".js")?;
+    let at = if stem.starts_with(folder) && stem[folder.len()..].starts_with('/') {
+        0
+    } else {
+        stem.find(&format!("/{folder}/"))? + 1
+    };
+    let (above, below) = (&stem[..at], &stem[at + folder.len() + 1..]);
+    // What is in `lib` may be written there.
+    let ends: &[&str] = if folder == "lib" { &["ts", "tsx"] } else { &["ts", "tsx", "js"] };
+    let is_made = ends.iter().any(|end| {
+        case.sources.has(&format!("{above}src/{below}.{end}"))
+            || *end != "js"
+                && below.contains('/')
+                && case.sources.has(&format!("{above}{below}.{end}"))
+    });
+    is_made.then_some(folder)
+}
+
+/// The file by which a person would tell what a folder of compiled code is.
+fn is_entry(path: &RepoPath) -> bool {
+    matches!(path.file_name(), "main.js" | "index.js" | "server.js" | "app.js")
+        && folders(path).last().is_some_and(|folder| matches!(folder, "dist" | "build" | "out"))
 }
 
 pub fn otherwise(_: &Case<'_>) -> Judgement {

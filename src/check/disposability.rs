@@ -59,6 +59,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         let line = app.find("rocket").map_or(1, |found| found.line);
         case.mark("graceful-by-default", Place::line(app.manifest.clone(), line), "Rocket")?;
     }
+    judge_command_line(case)?;
     for run in facts.servers() {
         if !run.is_definition() {
             continue;
@@ -86,6 +87,31 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let places: Vec<Place> = webs.flat_map(|run| works_before(run, &migrating)).collect();
     for place in places {
         case.mark("works-before-serving", place, "")?;
+    }
+    Ok(())
+}
+
+/// Frameworks that a command of theirs starts, where a manifest's script alone says so: no code listens then.
+fn judge_command_line(case: &mut Case<'_>) -> Result<()> {
+    let facts = case.facts;
+    if case.has("handles-sigterm") || case.has("no-sigterm-handler") {
+        return Ok(());
+    }
+    let found = facts.apps.iter().find_map(|app| app.find("fastify-cli"));
+    // Its first versions heard no signal.
+    let is_deaf = found.is_some_and(|found| {
+        found.range().trim_start_matches(['^', '~', '=', 'v']).starts_with("0.")
+    });
+    for run in facts.servers().into_iter().filter(|run| !run.is_definition()) {
+        let Some(step) = run.steps.last() else { continue };
+        let starts = |command: &str| step.text.contains(command);
+        if starts("fastify start") && is_deaf {
+            case.mark("no-sigterm-handler", step.place.clone(), "")?;
+        } else if let Some(command) =
+            ["fastify start", "next start"].into_iter().find(|command| starts(command))
+        {
+            case.mark("graceful-by-default", step.place.clone(), command)?;
+        }
     }
     Ok(())
 }

@@ -143,6 +143,7 @@ fn wants_name(path: &RepoPath) -> bool {
                 || name.starts_with("Procfile")
                 || name.starts_with(".env")
                 || name.ends_with(".env")
+                || name.starts_with("ormconfig.")
                 || name == "Pipfile"
                 || name == "Makefile"
                 || name == "justfile"
