@@ -1,5 +1,7 @@
 //! Backing services: is each attached by a handle in the configuration?
 
+use std::collections::BTreeSet;
+
 use super::case::{Case, Judgement};
 use super::facts::setting::{Origin, is_config_file};
 use super::finding::{Mark, Place, Severity, Verdict};
@@ -168,12 +170,62 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
         }
     }
     drop_defaults(case);
-    if !has_variable(case) {
-        for place in sqlite_places(case) {
+    judge_modules(case)?;
+    let by_default = super::config::default_settings(case);
+    let has_variable = has_variable(case);
+    for place in sqlite_places(case) {
+        if !has_variable {
             case.mark("sqlite-file", place, "")?;
+        } else if by_default.contains(&place.path) {
+            case.mark("sqlite-by-settings", place, "")?;
         }
     }
     Ok(())
+}
+
+/// `new Sequelize(config.DB, …)` beside `require('./db.config')`: the connection of a module of literals.
+fn judge_modules(case: &mut Case<'_>) -> Result<()> {
+    let modules: BTreeSet<&RepoPath> =
+        case.by("handle-literal").filter_map(|mark| is_module(case, mark)).collect();
+    if modules.is_empty() {
+        return Ok(());
+    }
+    let stems: Vec<&str> = modules.iter().map(|path| stem_of(path.file_name())).collect();
+    let found: Vec<Place> = case
+        .by("connects")
+        .filter(|mark| !modules.contains(&mark.place.path))
+        .filter(|mark| {
+            let text = case.sources.get(&mark.place.path).map_or("", |source| source.text.as_str());
+            text.lines().any(|line| imports_of(line, &stems))
+        })
+        .map(|mark| Place::line(mark.place.path.clone(), mark.place.line))
+        .collect();
+    for place in found {
+        case.mark("handle-from-file", place, "")?;
+    }
+    Ok(())
+}
+
+/// Whether a line imports a module of the service's own that is called so.
+fn imports_of(line: &str, stems: &[&str]) -> bool {
+    (line.contains("require(") || line.contains("from "))
+        && line.split(['"', '\'', '`']).any(|name| {
+            let last = name.rsplit('/').next().unwrap_or_default();
+            name.starts_with('.') && stems.contains(&stem_of(last))
+        })
+}
+
+/// A file that holds a handle and connects to nothing itself.
+fn is_module<'a>(case: &'a Case<'_>, mark: &'a Mark<'_>) -> Option<&'a RepoPath> {
+    let path = &mark.place.path;
+    let is_script = [".js", ".ts", ".mjs", ".cjs"].iter().any(|end| path.as_str().ends_with(end));
+    let connects = case.by("connects").any(|mark| mark.place.path == *path);
+    (is_script && !connects && mark.severity == Severity::Violation).then_some(path)
+}
+
+/// `db.config` of `db.config.js`, and of `db.config`.
+fn stem_of(name: &str) -> &str {
+    [".js", ".ts", ".mjs", ".cjs"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
 /// A literal that a variable replaces is a default for development. One of another kind of service is none: a

@@ -202,6 +202,8 @@ pub fn weigh_together(case: &mut Case<'_>) -> Result<()> {
                 .any(|id| case.has(id));
         case.weigh("environment-behaviour", Severity::Risk);
         case.weigh("hosts-any", Severity::Risk);
+        case.weigh("origin-any", Severity::Risk);
+        case.weigh("address-of-mail", Severity::Risk);
         case.weigh("docs-address", Severity::Risk);
         if is_grouped {
             case.weigh("environment-in-definition", Severity::Risk);
@@ -309,7 +311,10 @@ fn drop_development(case: &mut Case<'_>) {
         let ends = ["_settings", "_config"].iter().find_map(|end| stem.strip_suffix(end));
         in_settings && is_such(stem) || named.or(ends).is_some_and(is_such)
     };
+    let by_default = default_settings(case);
     case.drop_marks(|mark| {
+        let is_default = by_default.contains(&mark.place.path)
+            && matches!(mark.rule.id.as_str(), "django-debug" | "django-hosts");
         let is_mode = matches!(
             mark.rule.id.as_str(),
             "django-debug"
@@ -321,8 +326,44 @@ fn drop_development(case: &mut Case<'_>) {
                 | "address-of-mail"
                 | "secret-default"
         );
-        is_mode && is_development(&mark.place.path)
+        is_mode && !is_default && is_development(&mark.place.path)
     });
+}
+
+/// The settings of a development machine that are taken where nothing is said, unless the server's entry point takes
+/// those of production.
+pub fn default_settings(case: &Case<'_>) -> BTreeSet<RepoPath> {
+    let named: Vec<String> = case
+        .by("settings-module-default")
+        .filter_map(|mark| {
+            let text = case.sources.get(&mark.place.path)?.text.lines();
+            let lines =
+                text.skip(mark.place.line - 1).take(mark.place.end_line + 1 - mark.place.line);
+            let call = lines.collect::<Vec<_>>().join(" ");
+            let module = call.rsplit(['"', '\'']).nth(1)?;
+            Some(format!("{}.py", module.replace('.', "/")))
+        })
+        .collect();
+    if named.is_empty() {
+        return BTreeSet::new();
+    }
+    let is_served_otherwise = case.sources.iter().any(|(path, source)| {
+        matches!(path.file_name(), "wsgi.py" | "asgi.py")
+            && source
+                .text
+                .lines()
+                .any(|line| line.contains("DJANGO_SETTINGS_MODULE") && line.contains("prod"))
+    });
+    let is_named = |path: &&RepoPath| {
+        named.iter().any(|name| {
+            path.as_str() == name
+                || path.as_str().strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with('/'))
+        })
+    };
+    if is_served_otherwise {
+        return BTreeSet::new();
+    }
+    case.sources.paths().filter(is_named).cloned().collect()
 }
 
 /// Constants that another place replaces, and what only a server for development takes.
