@@ -197,12 +197,12 @@ fn judge_engines(case: &mut Case<'_>) -> Result<()> {
         case.mark("engines-differ", place, "")?;
     }
     // Where the code itself chooses between two modules, that says it all.
-    let switched: Vec<Place> = case.by("engine-by-switch").map(|it| it.place.clone()).collect();
-    let is_switched = !switched.is_empty();
-    for place in switched {
+    let modules: Vec<Place> = case.by("engine-by-switch").map(|it| it.place.clone()).collect();
+    let is_chosen = !modules.is_empty();
+    for place in modules {
         case.mark("engines-differ", place, "")?;
     }
-    if is_switched {
+    if is_chosen {
         return Ok(());
     }
     let is_database = |backing: &Backing| {
