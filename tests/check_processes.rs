@@ -159,3 +159,41 @@ fn one_definition_that_runs_in_the_foreground_is_a_way_that_complies() {
     assert_eq!(weight(&[EXPRESS, SERVER, CLEAN, daemon]), Some(Severity::Violation));
     assert_eq!(weight(&[EXPRESS, SERVER, CLEAN, daemon, plain]), Some(Severity::Risk));
 }
+
+const NEST: (&str, &str) = (
+    "package.json",
+    "{\"scripts\": {\"start\": \"node .\"}, \"dependencies\": {\"@nestjs/core\": \"10\", \"typeorm\": \"0.2\"}}",
+);
+const MAIN: (&str, &str) =
+    ("src/main.ts", "await createConnection()\napp.listen(process.env.PORT)\n");
+
+#[test]
+fn a_schema_that_a_file_has_made_is_made_at_start_where_nothing_migrates() {
+    let example = ("ormconfig.json.example", "{\n  \"synchronize\": true\n}\n");
+    let told = ["task-at-start ormconfig.json.example:2", "task-at-start src/main.ts:1"];
+    assert_eq!(found(&["task-at-start"], &[NEST, MAIN, example]), told);
+    let migration = ("src/migrations/1-shop.ts", "export class Shop {}\n");
+    assert!(found(&["task-at-start"], &[NEST, MAIN, example, migration]).is_empty());
+}
+
+#[test]
+fn a_compiler_that_is_loaded_at_start_counts_in_what_is_started() {
+    let index = ("index.js", "require('ts-node/register')\nrequire('./src/main')\n");
+    assert_eq!(
+        found(&["compiles-at-start"], &[NEST, MAIN, index]),
+        ["compiles-at-start index.js:1"]
+    );
+    let debug = ("debug.js", index.1);
+    assert!(found(&["compiles-at-start"], &[NEST, MAIN, debug]).is_empty());
+}
+
+#[test]
+fn manage_py_and_the_server_name_the_same_settings() {
+    let manage = ("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.local')\n");
+    let wsgi = ("shop/wsgi.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.live')\n");
+    let declared = ("requirements.txt", "django==5.0\n");
+    let told = ["task-other-settings manage.py:1", "task-other-settings shop/wsgi.py:1"];
+    assert_eq!(found(&["task-other-settings"], &[declared, manage, wsgi]), told);
+    let image = ("Dockerfile", "FROM python:3.12\nENV DJANGO_SETTINGS_MODULE=shop.live\n");
+    assert!(found(&["task-other-settings"], &[declared, manage, wsgi, image]).is_empty());
+}
