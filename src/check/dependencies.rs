@@ -12,7 +12,7 @@ use super::facts::run::Kind;
 use super::finding::{Place, Severity, Verdict};
 use super::language::Language;
 use super::lines::{line, numbered};
-use super::sources::{folder_of, is_lock_name};
+use super::sources::{ancestors, folder_of, is_lock_name};
 use super::{tools, unknown};
 use crate::error::Result;
 use crate::factor::Factor;
@@ -330,10 +330,10 @@ fn find_stale<'a>(case: &Case<'_>, app: &'a App) -> Option<&'a Dependency> {
 /// The lines of ignore files that keep the lock file out.
 fn find_ignoring(case: &Case<'_>, app: &App) -> Vec<(RepoPath, usize, String)> {
     let mut found: Vec<(RepoPath, usize, String)> = Vec::new();
-    for (path, source) in case.sources.iter().filter(|(path, _)| path.file_name() == ".gitignore") {
-        if !app.folder().starts_with(folder_of(path)) {
-            continue;
-        }
+    let mut above: Vec<&str> = ancestors(app.folder()).collect();
+    above.reverse();
+    let files = above.iter().filter_map(|folder| case.sources.find(&format!("{folder}.gitignore")));
+    for (path, source) in files {
         for (number, text) in numbered(&source.text) {
             if let Some(kept) = text.trim().strip_prefix('!') {
                 found

@@ -12,6 +12,7 @@ use super::finding::{Mark, Place, Severity, Verdict};
 use super::lines::numbered;
 use super::unknown;
 use crate::error::Result;
+use crate::factor::Factor;
 
 /// A handler of Python's logging that writes a file, in a configuration file.
 static FILE_HANDLER: LazyLock<Option<Regex>> =
@@ -168,8 +169,11 @@ fn read_volumes(case: &mut Case<'_>) -> Result<()> {
             }
         }
     }
+    // Nothing may be written there: a volume alone tells of a habit, and beside a log file of what is done.
+    let is_broken = case.verdict(Factor::Logs).is_some_and(|it| it.verdict != Verdict::Met);
+    let severity = if is_broken { Severity::Risk } else { Severity::Info };
     for (place, name) in found {
-        case.mark("log-volume", place, &name)?;
+        case.mark_as("log-volume", severity, place, &name)?;
     }
     Ok(())
 }

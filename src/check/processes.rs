@@ -169,10 +169,13 @@ fn judge_pools(case: &mut Case<'_>) -> Result<()> {
         let names = ["PgPool", "PgConnection", "MySqlPool", "MysqlConnection", "Postgres"];
         source.is_some_and(|source| names.iter().any(|name| source.text.contains(name)))
     };
+    let places: Vec<Place> = case.by("sqlite-pool").map(|mark| mark.place.clone()).collect();
+    if places.is_empty() {
+        return Ok(());
+    }
     let has_choice = case.facts.reach.served().any(names_server);
     let severity = if has_choice { Severity::Risk } else { Severity::Violation };
     let known: Vec<Place> = case.by("data-in-file").map(|mark| mark.place.clone()).collect();
-    let places: Vec<Place> = case.by("sqlite-pool").map(|mark| mark.place.clone()).collect();
     for place in places {
         if !known.iter().any(|known| known.path == place.path && known.line == place.line) {
             case.mark_as("data-in-file", severity, place, "")?;

@@ -220,6 +220,14 @@ pub fn folder_of(path: &RepoPath) -> &str {
     &path.as_str()[..path.as_str().len() - path.file_name().len()]
 }
 
+/// A folder and those above it, the nearest first, each with `/` at its end; the root is nothing.
+pub fn ancestors(folder: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(folder), |folder| {
+        let parent = folder.strip_suffix('/')?;
+        Some(parent.rfind('/').map_or("", |end| &parent[..=end]))
+    })
+}
+
 impl Sources {
     /// Takes the texts out of a tree. What cannot be read is named in `unread`.
     #[must_use]

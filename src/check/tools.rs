@@ -84,7 +84,13 @@ pub fn judge(case: &mut Case<'_>) -> Result<()> {
         for script in &app.scripts {
             let missing = called(&script.command).find_map(|program| {
                 let (name, packages) = PROGRAMS.iter().find(|(name, _)| *name == program)?;
-                let is_known = |app: &App| packages.iter().any(|it| app.find(it).is_some());
+                // A set of its rules brings the tool along.
+                let brings = |app: &App| {
+                    let names = app.dependencies.iter().map(|it| it.name.as_str());
+                    names.into_iter().any(|it| it.contains(&format!("{name}-config")))
+                };
+                let is_known =
+                    |app: &App| packages.iter().any(|it| app.find(it).is_some()) || brings(app);
                 (!apps().any(is_known)).then_some(*name)
             });
             let place = Place::line(app.manifest.clone(), script.line);

@@ -12,7 +12,7 @@ use super::Facts;
 use super::manifest::App;
 use super::run::{Role, is_server};
 use crate::check::language::{Grammar, Language};
-use crate::check::sources::{Part, Source, Sources, folder_of, folders};
+use crate::check::sources::{Part, Source, Sources, ancestors, folder_of, folders};
 use crate::tree::RepoPath;
 
 /// Who reaches a file.
@@ -247,14 +247,6 @@ impl<'f> Apps<'f> {
         let near = self.nearest(path, |app| app.language == Language::JavaScript);
         near.is_some_and(|app| self.frontends.contains(&app.manifest))
     }
-}
-
-/// A folder and those above it, the nearest first, each with `/` at its end; the root is nothing.
-fn ancestors(folder: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(folder), |folder| {
-        let parent = folder.strip_suffix('/')?;
-        Some(parent.rfind('/').map_or("", |end| &parent[..=end]))
-    })
 }
 
 /// Rust compiles what its crate's modules name: here all below `src`, binaries beside the service's apart.
