@@ -10,6 +10,7 @@ pub mod place;
 pub mod platform;
 mod provision;
 pub mod reach;
+mod resolve;
 pub mod run;
 mod script;
 pub mod setting;
