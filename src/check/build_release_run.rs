@@ -56,8 +56,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let is_of_others = !is_python && facts.apps.iter().any(App::serves);
     let served = |path: &RepoPath| !is_of_others && facts.reach.of(path) == Reached::Served;
     case.drop_marks(|mark| mark.rule.id == "writes-beside-code" && !served(&mark.place.path));
-    let is_broken =
-        case.verdict(Factor::BuildReleaseRun).is_some_and(|it| it.verdict != Verdict::Met);
+    let is_broken = case.is_broken(Factor::BuildReleaseRun);
     // By itself it is no more than worth knowing.
     let severity = if is_broken { Severity::Risk } else { Severity::Info };
     for place in unnamed_releases(case) {
@@ -369,13 +368,15 @@ fn takes_env_file(case: &Case<'_>, image: &Image) -> bool {
     if contexts.is_empty() {
         contexts.push(folder_of(&image.path));
     }
-    let is_kept_out = case.sources.iter().any(|(path, source)| {
-        let leaves_out = |line: &str| {
-            let pattern = line.trim().trim_start_matches('/').trim_start_matches("**/");
-            !pattern.is_empty() && super::dependencies::fits(pattern, ".env")
-        };
-        path.file_name().ends_with(".dockerignore") && source.text.lines().any(leaves_out)
-    });
+    let is_kept_out = || {
+        case.sources.iter().any(|(path, source)| {
+            let leaves_out = |line: &str| {
+                let pattern = line.trim().trim_start_matches('/').trim_start_matches("**/");
+                !pattern.is_empty() && super::dependencies::fits(pattern, ".env")
+            };
+            path.file_name().ends_with(".dockerignore") && source.text.lines().any(leaves_out)
+        })
+    };
     let is_listed = |node: &Node| {
         let is_own = |text: &str| matches!(text, ".env" | "./.env");
         node.text().is_some_and(is_own)
@@ -403,7 +404,8 @@ fn takes_env_file(case: &Case<'_>, image: &Image) -> bool {
                     && contexts.contains(&folder_of(&it.place.path))
             })
     };
-    !is_kept_out && (is_given() || is_read())
+    // The ignore files are looked for among all paths: last.
+    (is_given() || is_read()) && !is_kept_out()
 }
 
 /// The folders of the repository that an instruction copies by their names, with `/` at their end.

@@ -78,6 +78,12 @@ impl<'c> Case<'c> {
             .any(|mark| mark.rule.factor == factor && mark.rule.polarity == Polarity::For)
     }
 
+    /// Whether something speaks against the factor: then what is only a habit by itself is worth mending too.
+    #[must_use]
+    pub fn is_broken(&self, factor: Factor) -> bool {
+        self.marks.iter().any(|mark| mark.rule.factor == factor && mark.is_against())
+    }
+
     /// Gives the marks of a rule another weight.
     pub fn weigh(&mut self, id: &str, severity: Severity) {
         for mark in self.marks.iter_mut().filter(|mark| mark.rule.id == id) {

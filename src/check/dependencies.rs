@@ -9,7 +9,7 @@ use super::facts::image::{Image, Instruction};
 use super::facts::manifest::{App, Dependency, is_requirements, lock_names, version};
 use super::facts::reach::Reached;
 use super::facts::run::Kind;
-use super::finding::{Place, Severity, Verdict};
+use super::finding::{Place, Severity};
 use super::language::Language;
 use super::lines::{line, numbered};
 use super::sources::{ancestors, folder_of, is_lock_name};
@@ -218,7 +218,7 @@ pub fn prepare(case: &mut Case<'_>) -> Result<()> {
     let called = called_programs(case);
     weigh_tools(case, |line| names_program(line, &called));
     // By itself an open base image is no more than worth knowing.
-    let is_broken = case.verdict(Factor::Dependencies).is_some_and(|it| it.verdict != Verdict::Met);
+    let is_broken = case.is_broken(Factor::Dependencies);
     if is_broken {
         for rule in ["base-image-floating", "installs-past-lock"] {
             case.weigh(rule, Severity::Risk);

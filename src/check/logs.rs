@@ -170,7 +170,7 @@ fn read_volumes(case: &mut Case<'_>) -> Result<()> {
         }
     }
     // Nothing may be written there: a volume alone tells of a habit, and beside a log file of what is done.
-    let is_broken = case.verdict(Factor::Logs).is_some_and(|it| it.verdict != Verdict::Met);
+    let is_broken = case.is_broken(Factor::Logs);
     let severity = if is_broken { Severity::Risk } else { Severity::Info };
     for (place, name) in found {
         case.mark_as("log-volume", severity, place, &name)?;
